@@ -7,15 +7,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use phsweb_agent::agent::Failure;
-use phsweb_agent::config::{self, Host, NewSite, NewSiteField, Secret};
+use phsweb_agent::config::{self, Host, Http, NewSite, NewSiteField, Secret};
 use phsweb_agent::text::print_line;
 
 use super::argument::{Argument, Execute, HELP, LOG, Options, Subcommand, VERSION};
 use super::values::text;
 
 const DEFAULT_OUTPUT: &str = "sites.ron";
-
-const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
 /// How often a question is asked. A script that feeds wrong answers ends.
 const MAX_ATTEMPTS: usize = 3;
@@ -83,7 +81,8 @@ fn init(options: Options) -> Result<(), Failure> {
     let password = Secret::random()?;
     create(&secret_file, &format!("{}\n", password.expose()), 0o600)?;
     let admin = "// admin: Token(File(\"admin.token\")),";
-    let document = site.document(DEFAULT_LISTEN, admin, &format!("File(\"{key}.password\")"));
+    let document =
+        site.document(&Http::default_listen().to_string(), admin, &format!("File(\"{key}.password\")"));
     let written = create(&output, &document, 0o666).and_then(|()| check(&output));
     if let Err(error) = written {
         // Nothing remains of a failed attempt, so that the next one succeeds.

@@ -32,6 +32,17 @@ pub(super) enum SortOrder {
 }
 
 impl SortOrder {
+    /// The direction and the name of a field, as `name`, or `-name` for a descending order.
+    pub(super) fn read(text: &str) -> (Self, &str) {
+        text.strip_prefix('-').map_or((Self::Ascending, text), |name| (Self::Descending, name))
+    }
+
+    /// One of these fields, and the direction; `None` if it is none of them.
+    pub(super) fn field(text: &str, fields: &[&'static str]) -> Option<(&'static str, Self)> {
+        let (order, name) = Self::read(text);
+        Some((fields.iter().find(|field| **field == name)?, order))
+    }
+
     /// Its name in `aria-sort`.
     pub(super) fn name(self) -> &'static str {
         match self {

@@ -53,15 +53,6 @@ impl UserFilter {
     }
 }
 
-/// A field of [`SORT_FIELDS`] and the direction, as `-name` for a descending order; `None` if there is no such field.
-pub(super) fn sort_named(text: &str) -> Option<(&'static str, SortOrder)> {
-    let (order, name) = match text.strip_prefix('-') {
-        Some(name) => (SortOrder::Descending, name),
-        None => (SortOrder::Ascending, text),
-    };
-    Some((SORT_FIELDS.into_iter().find(|field| *field == name)?, order))
-}
-
 /// Selects users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct UserQuery {
@@ -208,7 +199,7 @@ mod tests {
         UserQuery {
             search: search.into(),
             filter: UserFilter::named(filter).unwrap(),
-            sort: sort_named(sort),
+            sort: SortOrder::field(sort, &SORT_FIELDS),
             page: PageRequest { after: after.map(String::from), limit },
         }
     }

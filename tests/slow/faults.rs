@@ -250,9 +250,7 @@ fn every_fault_shows_in_time_and_recovers_without_a_restart() {
         let pin = line.router.fingerprint().map(|pin| format!("tls: Pin(\"{pin}\"),"));
         given.site(&line.site, line.router.addr(), &pin.unwrap_or_default())
     });
-    // Like the allocator of the shipped binary: one heap, and freed memory is returned to the system.
-    let given = given.variable("MALLOC_ARENA_MAX", "1").variable("MALLOC_TRIM_THRESHOLD_", "65536");
-    let given = given.variable("MALLOC_MMAP_THRESHOLD_", "65536");
+    let given = super::returning_memory(given);
     let agent =
         given.timing("retry_max", "1s").timing("row_check", "500ms").timing("recheck", "500ms").start();
     until("all sites are active", || {

@@ -33,6 +33,12 @@ fn alone() -> RwLockWriteGuard<'static, ()> {
     MACHINE.write().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Lets glibc have one heap and return freed memory to the system, like the allocator of the shipped binary.
+fn returning_memory(given: agent::AgentBuilder) -> agent::AgentBuilder {
+    let given = given.variable("MALLOC_ARENA_MAX", "1").variable("MALLOC_TRIM_THRESHOLD_", "65536");
+    given.variable("MALLOC_MMAP_THRESHOLD_", "65536")
+}
+
 /// Lets other tests run that measure no time.
 fn beside_others() -> RwLockReadGuard<'static, ()> {
     MACHINE.read().unwrap_or_else(PoisonError::into_inner)

@@ -68,9 +68,7 @@ fn has_been_read(now: &Counters, before: &Counters) -> bool {
 
 /// Starts the agent with a memory budget. In a group the kernel kills it above the limit.
 fn start(given: AgentBuilder, budget: u64, group: Option<&Group>) -> Agent {
-    // Like the allocator of the shipped binary: one heap, and freed memory is returned to the system.
-    let given = given.variable("MALLOC_ARENA_MAX", "1").variable("MALLOC_TRIM_THRESHOLD_", "65536");
-    let given = given.variable("MALLOC_MMAP_THRESHOLD_", "65536");
+    let given = super::returning_memory(given);
     match group {
         // It reads the limit of the group.
         Some(group) if is_release() => start_in(group, &given),

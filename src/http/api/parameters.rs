@@ -4,6 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::http::context::Context;
 use crate::http::message::{Response, problem};
+use crate::http::sort_key::SortOrder;
 
 /// Default number of rows of a page of JSON. CSV has all rows by default, because programs that read it have no pages.
 const DEFAULT_LIMIT: usize = 100;
@@ -37,6 +38,15 @@ pub(super) fn limit(context: &Context) -> Result<usize, Response> {
     let in_range = |limit: &usize| (1..=MAX_LIMIT).contains(limit);
     let limit = value(context, "limit", &expected, |text| text.parse().ok().filter(in_range))?;
     Ok(limit.unwrap_or(if context.wants_csv() { MAX_LIMIT } else { DEFAULT_LIMIT }))
+}
+
+/// The field by which rows are sorted, and the direction.
+pub(super) fn sort(
+    context: &Context,
+    fields: &[&'static str],
+) -> Result<Option<(&'static str, SortOrder)>, Response> {
+    let expected = format!("one of {}, with - before it for descending order", fields.join(", "));
+    value(context, "sort", &expected, |text| SortOrder::field(text, fields))
 }
 
 /// The text to search for, in lower case; empty if there is none.

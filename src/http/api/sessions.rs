@@ -240,14 +240,7 @@ impl<'s> FoundSession<'s> {
 
 impl Page {
     fn read(context: &Context) -> Result<Self, Response> {
-        let expected = format!("one of {}, with - before it for descending order", FIELDS.join(", "));
-        let sort = parameters::value(context, "sort", &expected, |text| {
-            let (order, name) = match text.strip_prefix('-') {
-                Some(name) => (SortOrder::Descending, name),
-                None => (SortOrder::Ascending, text),
-            };
-            Some((FIELDS.into_iter().find(|field| *field == name)?, order))
-        })?;
+        let sort = parameters::sort(context, &FIELDS)?;
         let (field, order) = sort.unwrap_or((FIELDS[0], SortOrder::Ascending));
         let expected = "the value of next in the answer before";
         let after = parameters::value(context, "after", expected, Cursor::decode)?;

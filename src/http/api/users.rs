@@ -10,7 +10,7 @@ use crate::http::actions;
 use crate::http::context::Context;
 use crate::http::csv::{CsvCell, csv};
 use crate::http::message::{HandlerOutput, Response, json};
-use crate::http::user_list::{ListedUser, SORT_FIELDS, UserFilter, UserList, UserQuery, sort_named};
+use crate::http::user_list::{ListedUser, SORT_FIELDS, UserFilter, UserList, UserQuery};
 use crate::plugin::{Quota, User};
 use crate::routeros::value;
 
@@ -40,12 +40,11 @@ pub(in crate::http) fn page(context: &Context) -> Result<HandlerOutput, Response
     parameters::check_format(context)?;
     let (site, request) = (context.site()?.key.clone(), context.request);
     let page = PageRequest::parse(request.parameter("limit").as_deref(), request.parameter("after"));
-    let expected = format!("one of {}, with - before it for descending order", SORT_FIELDS.join(", "));
     let filters = format!("one of {}", UserFilter::ALL.map(UserFilter::name).join(", "));
     let query = UserQuery {
         search: parameters::search(context),
         filter: parameters::value(context, "filter", &filters, UserFilter::named)?.unwrap_or_default(),
-        sort: parameters::value(context, "sort", &expected, sort_named)?,
+        sort: parameters::sort(context, &SORT_FIELDS)?,
         page: actions::parsed(page)?,
     };
     let (wants_csv, most) = (context.wants_csv(), context.max_response().min(MAX_CSV));

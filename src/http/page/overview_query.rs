@@ -119,10 +119,7 @@ impl OverviewQuery {
                     read.filter = filter.unwrap_or_default();
                 }
                 ("sort", value) => {
-                    let (order, name) = match value.strip_prefix('-') {
-                        Some(name) => (SortOrder::Descending, name),
-                        None => (SortOrder::Ascending, value),
-                    };
+                    let (order, name) = SortOrder::read(value);
                     read.sort =
                         SITE_COLUMNS.iter().find(|column| column.name == name).map(|column| (column, order));
                 }

@@ -14,7 +14,7 @@ use crate::action::users::{DEFAULT_LIMIT, PageRequest};
 use crate::http::context::Context;
 use crate::http::message::{HandlerOutput, Response};
 use crate::http::sort_key::SortOrder;
-use crate::http::user_list::{ListedUser, UserFilter, UserQuery, sort_named};
+use crate::http::user_list::{ListedUser, SORT_FIELDS, UserFilter, UserQuery};
 use crate::state::SiteState;
 
 /// The headings of the columns, and the field by which each sorts.
@@ -74,7 +74,7 @@ pub(in crate::http) fn show(context: &Context) -> Result<HandlerOutput, Response
     let query = UserQuery {
         search: search.to_lowercase(),
         filter: parameter("filter").and_then(|name| UserFilter::named(&name)).unwrap_or_default(),
-        sort: parameter("sort").and_then(|field| sort_named(&field)),
+        sort: parameter("sort").and_then(|field| SortOrder::field(&field, &SORT_FIELDS)),
         page: PageRequest { after: parameter("after"), limit: DEFAULT_LIMIT },
     };
     Ok(HandlerOutput::later(async move {
@@ -175,7 +175,6 @@ fn row<'p>(site: &str, listed: &'p ListedUser) -> UserRow<'p> {
     let (user, usage) = (&listed.user, listed.used);
     let shown = |text: &'p Option<String>| shorten(text.as_deref().unwrap_or_default().into());
     let only: Vec<&str> = [&user.address, &user.mac].into_iter().flatten().map(String::as_str).collect();
-    let total = usage.bytes_in.saturating_add(usage.bytes_out);
     let search: String = user.name.chars().take(MAX_SEARCH).collect();
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("q", &search).finish();
     UserRow {
@@ -190,7 +189,7 @@ fn row<'p>(site: &str, listed: &'p ListedUser) -> UserRow<'p> {
         time: of(duration(usage.uptime), user.limit_uptime.map(duration)),
         upload: of(bytes(usage.bytes_in), user.limit_bytes_in.map(bytes)),
         download: of(bytes(usage.bytes_out), user.limit_bytes_out.map(bytes)),
-        total: of(bytes(total), user.limit_bytes_total.map(bytes)),
+        total: of(bytes(usage.bytes()), user.limit_bytes_total.map(bytes)),
         comment: shown(&user.comment),
     }
 }

@@ -57,6 +57,14 @@ pub struct Used {
     pub bytes_out: u64,
 }
 
+impl Used {
+    /// Uploaded and downloaded bytes.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        self.bytes_in.saturating_add(self.bytes_out)
+    }
+}
+
 impl User {
     /// The total usage, including the user's active sessions among `sessions`, which the router adds only when they
     /// end.
@@ -82,12 +90,11 @@ impl User {
     /// The limit of which it has used the largest share.
     #[must_use]
     pub fn quota(&self, used: Used) -> Option<Quota> {
-        let total = used.bytes_in.saturating_add(used.bytes_out);
         Quota::largest([
             (used.uptime.as_secs(), self.limit_uptime.map(|limit| limit.as_secs().max(1)), true),
             (used.bytes_in, self.limit_bytes_in, false),
             (used.bytes_out, self.limit_bytes_out, false),
-            (total, self.limit_bytes_total, false),
+            (used.bytes(), self.limit_bytes_total, false),
         ])
     }
 
