@@ -57,6 +57,30 @@ async function aLogoutAffectsOtherTabs(browser) {
   assert.deepEqual(unexpected(messages), []);
 }
 
+// The page may learn of the logout by an update, before the response arrives: it must still go where the response leads.
+async function aLogoutLeadsToTheOverview(browser) {
+  const { page, context } = await open(browser, "/sites/lagos", ANONYMOUS);
+  await logIn(page);
+  const update = async (user, address) => {
+    const response = page.waitForResponse((response) => response.request().resourceType() === "fetch" && response.url().endsWith("/sites/lagos"));
+    await have("log_in", "lagos", user, address);
+    await (await response).finished();
+  };
+  // It knows its user only after an update.
+  await update("first", "10.5.60.2");
+  await page.route("**/logout", async (route) => {
+    const response = await route.fetch({ maxRedirects: 0 });
+    await update("second", "10.5.60.3");
+    // It has handled the second when it asks for the third.
+    await update("third", "10.5.60.4");
+    await route.fulfill({ response });
+  });
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.waitForURL(`${url}/`);
+  await page.getByRole("link", { name: "Log in" }).waitFor();
+  await context.close();
+}
+
 // After the login has expired, the link to a confirmation leads to the login form.
 async function anActionRequiresALogin(browser) {
   const { page, context } = await open(browser, "/sites/lagos", ANONYMOUS);
@@ -76,4 +100,4 @@ async function itWorksWithoutJavaScript(browser) {
   await page.getByRole("link", { name: "Log in" }).waitFor();
 }
 
-run(theFormIsAccessible, aLogoutAffectsOtherTabs, anActionRequiresALogin, itWorksWithoutJavaScript);
+run(theFormIsAccessible, aLogoutAffectsOtherTabs, aLogoutLeadsToTheOverview, anActionRequiresALogin, itWorksWithoutJavaScript);

@@ -127,7 +127,7 @@ function runPage() {
   let mustFetch = false; // whatever the generation
   let isFetching = false;
   let fetchedAt = -Infinity;
-  let isLeaving = false; // for another page: a reload would stay on this one
+  let leavingUntil = 0; // for another page, which a reload would cancel
   let pointed; // the chart and the number of the interval whose values are shown
   let ownLayout, port, fetchTimer, idleTimer, noticeTimer, typingTimer;
 
@@ -162,11 +162,22 @@ function runPage() {
     noticeTimer = setTimeout(() => (notice.textContent = ""), NOTICE_MS);
   }
 
+  // A navigation may end without another page, for example in a download.
+  function leave() {
+    leavingUntil = performance.now() + PAGE_TIMEOUT_MS;
+  }
+
+  const isLeaving = () => performance.now() < leavingUntil;
+
+  function reload() {
+    if (!isLeaving()) location.reload();
+  }
+
   // Updates this page to a later version of it.
   function update(page) {
     // The first is that of a fetched page, because browser extensions may have changed this one.
     ownLayout ??= layoutOf(page);
-    if (ownLayout !== layoutOf(page)) return location.reload();
+    if (ownLayout !== layoutOf(page)) return reload();
     const focused = document.activeElement;
     const row = focused.closest("tr");
     const neighbours = [row?.nextElementSibling, row?.previousElementSibling];
@@ -217,9 +228,9 @@ function runPage() {
     const address = location.href;
     const { ok, status, page } = await load(address, PAGE_TIMEOUT_MS);
     isFetching = false;
-    if (isLeaving) return;
+    if (isLeaving()) return fetchWhenIdle();
     if (!status || status >= 500) showConnection("Connection lost.", true);
-    else if (!ok) location.reload();
+    else if (!ok) reload();
     // A search may have changed the address meanwhile.
     else if (address === location.href) update(page);
     fetchWhenIdle();
@@ -276,7 +287,7 @@ function runPage() {
     if (page?.querySelector(".confirm")) openDialog(page, url);
     // For example the login page.
     else if (status) {
-      isLeaving = true;
+      leave();
       location.assign(href);
     } else showNotice("The agent does not respond. Try again.");
   }
@@ -297,7 +308,7 @@ function runPage() {
     } else if (dialog.open && page.querySelector("[data-back]")) {
       openDialog(page, url);
     } else {
-      location.reload();
+      reload();
     }
   }
 
@@ -347,9 +358,10 @@ function runPage() {
   });
 
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("a.disconnect, dialog [data-back]");
+    const link = event.target.closest("a[href]");
     // With a modifier key the browser opens a tab or window.
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (!link.matches(".disconnect, dialog [data-back]")) return leave();
     event.preventDefault();
     if (link.matches(".disconnect")) openConfirmation(link);
     else dialog.close();
@@ -357,7 +369,7 @@ function runPage() {
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (!form.matches(".search, .refresh, .confirm")) return;
+    if (!form.matches(".search, .refresh, .confirm")) return leave();
     event.preventDefault();
     if (form.matches(".search")) search(form);
     else submit(form);
