@@ -35,9 +35,9 @@
 //!
 //! ```text
 //! main → cli → agent → http → action → site → config → journal → state → plugin → routeros → net
-//!          │     │  │      └─→ { history, journal } → storage → state
-//!          │     │  └─┴─→ notify → alert → { config, state }
-//!          └─→ simulator → routeros::wire
+//! agent, http → { history, journal } → storage → state
+//! cli, agent, http → notify → alert → { config, state }
+//! cli → simulator → routeros::wire
 //! ```
 //!
 //! Dependencies point to the right only, and may skip modules. No two files import each other. The last six modules of the
@@ -55,7 +55,7 @@
 //! - Errors: a router's trap → `Reply` → `Error` with its cause and hint → the plugin's `Reading`, or the site's
 //!   `ConnectionState`.
 //! - GET: client → server, complete requests only → worker → `Dispatcher` → route → handler → response from the latest
-//!   snapshot.
+//!   snapshot. A `Fetch` handler's response comes later, from the site's task or as an event stream.
 //! - POST: client → server → worker → `Dispatcher` → route → handler → `SiteHandles` → mailbox → the site's task → action →
 //!   router → read back → `Store`, and the response.
 //! - Stored data: each `Persist`, such as the login sessions, the history and the alerts → `Storage` → its file; at the start
@@ -69,7 +69,7 @@
 //! The main thread runs the HTTP server and applies changed configurations. The executor thread runs the sites, the
 //! actions and the events, and receives signals. Two to four worker threads render responses, one computes TLS handshakes
 //! if the page uses HTTPS, and one writes the log. Threads of smol's `blocking` pool, which end when they are idle, read
-//! the files, write stored data and resolve host names. No GET waits for a router, and no lock that a request or a site
+//! the files, write stored data and resolve host names. No worker thread waits for a router, and no lock that a request or a site
 //! takes is held during I/O. Responses that may have megabytes are rendered one at a time.
 //!
 //! A panic in any thread is a bug. It is not caught, and nothing unwinds: the program logs its location and replaces itself

@@ -102,8 +102,8 @@ impl Action for Kick {
     async fn job(self, site: Arc<SiteContext>, requested_at: Moment) -> Result<Kicked, ActionError> {
         let (client, config) = (site.client()?, site.config());
         // Id and name in the router's original bytes.
-        let is_shown = |known: &&Session| known.id() == self.id && known.user() == self.user;
-        let known = site.hotspot(|hotspot| hotspot.sessions.iter().find(is_shown).cloned()).flatten();
+        let is_requested = |known: &&Session| known.id() == self.id && known.user() == self.user;
+        let known = site.hotspot(|hotspot| hotspot.sessions.iter().find(is_requested).cloned()).flatten();
         let id = known.as_ref().map_or(self.id.as_bytes(), Session::id_bytes);
         let user = known.as_ref().map_or(self.user.as_bytes(), Session::user_bytes);
 
@@ -123,6 +123,12 @@ impl Action for Kick {
         // Cookies are removed before the session: with a remaining cookie the device would log in again at once.
         let cookies_removed =
             if self.forget { remove_cookies(&client, &config, user, device).await? } else { 0 };
+        if cookies_removed > 0 {
+            // It may have ended meanwhile, and its id may belong to another session.
+            let rows = client.call(hotspot::sessions_of(user), config.query_timeout).await?.rows;
+            let row = rows.iter().find(|row| row.get(".id") == Some(id)).ok_or(GONE)?;
+            self.check(&read(row), requested_at)?;
+        }
         site.update(|site| site.begin_kick(&session, Moment::now()));
         if let Err(error) = client.call(hotspot::remove_session(id), config.query_timeout).await {
             site.update(SiteState::kick_failed);

@@ -182,7 +182,8 @@ pub fn serve(
         let bound = listener.local_addr().map_err(|error| error.to_string())?;
         let (server_handle, control_messages) = server::control_channel();
         let unread = store.budget().answer.min(server::MAX_ANSWER);
-        let limits = server::Limits { unread, ..server::Limits::new(http.max_connections, &timings) };
+        let limits =
+            server::Limits { unread_bytes: unread, ..server::Limits::new(http.max_connections, &timings) };
         let https = http.tls.clone();
         // Leaving this block drops the agent, which ends all of its tasks.
         let mut agent = Agent {

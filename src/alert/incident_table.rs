@@ -182,7 +182,7 @@ impl IncidentTable {
     }
 }
 
-/// The incident of a subject. It is created only if it is `create`.
+/// The incident of a subject. With `create`, a missing one is created.
 fn find<'i>(
     incidents: &'i mut Incidents,
     subject: Subject,

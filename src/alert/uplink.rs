@@ -35,7 +35,7 @@ pub(super) enum Reachability {
 /// What the loss of a site means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The site is down.
+    /// It concerns this subject alone: its alert fires.
     Site,
     /// All sites were lost at once, the first one at this tick.
     Uplink(Tick),

@@ -8,9 +8,9 @@ use smol::Timer;
 use smol::future::{self, FutureExt};
 
 use super::alertmanager::FiringAlerts;
-use super::attempts::DeliveryRecord;
 use super::channel::Channel;
 use super::delivery_log::{AlertDelivery, DeliveryLog, DeliveryResult};
+use super::delivery_record::DeliveryRecord;
 use super::endpoint::Outcome;
 use super::queue::DeliveryQueue;
 use super::saved::SavedChannel;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use smol::Timer;
 use smol::future;
 
-use super::attempts::DeliveryRecord;
+use super::delivery_record::DeliveryRecord;
 use super::endpoint::Endpoint;
 use crate::config::HeartbeatConfig;
 use crate::net::http_client::HttpClient;

@@ -12,11 +12,11 @@
 //! | `heartbeat` | the GET at each interval |
 
 mod alertmanager;
-mod attempts;
 mod channel;
 mod chat;
 mod delivery;
 mod delivery_log;
+mod delivery_record;
 mod endpoint;
 mod heartbeat;
 mod notifier;
@@ -31,9 +31,9 @@ mod template;
 mod tests;
 mod webhook;
 
-pub use attempts::{Attempt, DeliveryRecord};
 pub use delivery::ChannelStatus;
 pub use delivery_log::{AlertDelivery, DeliveryResult};
+pub use delivery_record::{Attempt, DeliveryRecord};
 pub use notifier::{Notifier, http_client, send_once};
 pub use queue::MAX_QUEUED;
 pub use saved::SavedMessages;

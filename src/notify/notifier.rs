@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use event_listener::{Event, EventListener};
 use smol::Task;
 
-use super::attempts::DeliveryRecord;
 use super::channel::Channel;
 use super::delivery::{ChannelState, ChannelStatus, deliver};
+use super::delivery_record::DeliveryRecord;
 use super::heartbeat::beat;
 use super::saved::SavedMessages;
 use crate::alert::Notification;

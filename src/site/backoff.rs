@@ -1,4 +1,4 @@
-//! Exponential backoff: how long to wait after a failed connection.
+//! Exponential backoff: how long to wait after a failed connection or a refused login.
 
 use std::time::Duration;
 

@@ -161,6 +161,7 @@ impl StateFile {
         }
         self.append(&self.encode(Vec::new(), pending))?;
         self.part.written();
+        // They are written; an error is that of the rewrite, which is tried again.
         rewritten.map(|()| true)
     }
 
@@ -194,7 +195,7 @@ impl StateFile {
         written
     }
 
-    /// Replaces the file at once: a crash leaves the old one or the new one.
+    /// Replaces the file atomically: a crash leaves the old one or the new one.
     fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
         let new = self.path.with_extension("new");
         let write = || {

@@ -44,7 +44,7 @@ pub(super) struct Acceptor<'e> {
 
 impl<'e> Acceptor<'e> {
     pub(super) fn new(context: ServerContext, executor: &'e Executor<'static>) -> Self {
-        let admission = Admission::new(context.limits.max_connections, context.limits.unread);
+        let admission = Admission::new(context.limits.max_connections, context.limits.unread_bytes);
         Self {
             listener: None,
             tls: None,
@@ -94,7 +94,7 @@ impl<'e> Acceptor<'e> {
         // A proxy's connection is assigned to a client by its first request.
         let client = (!self.context.proxies.contain(peer)).then_some(peer);
         self.admission.admit(client, |permit| {
-            let head_by = Instant::now() + self.context.limits.head;
+            let head_by = Instant::now() + self.context.limits.head_timeout;
             let socket = Socket::new(&stream);
             let connection = HttpConnection::new(stream, socket, peer, permit, self.context.clone());
             // Boxed, so that the code of a task exists once.

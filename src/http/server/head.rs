@@ -19,7 +19,7 @@ const MAX_HOST: usize = 260;
 pub(super) enum Framing {
     /// By its length in bytes, at most [`MAX_BODY`].
     Length(usize),
-    /// By the last chunk, see [`super::chunked`].
+    /// By the last chunk, see [`crate::net::chunked`].
     Chunked,
 }
 

@@ -1,4 +1,5 @@
-//! The size and time limits of requests and responses.
+//! The size and time limits of requests and responses. Limits that only one file uses are there: `head.rs` and
+//! `connection/read.rs`.
 
 use std::time::Duration;
 
@@ -20,17 +21,17 @@ pub struct Limits {
     pub max_connections: usize,
     /// Bytes of responses that clients have not read yet, over all connections. Beyond this limit, the connection whose
     /// response has been held for longest is closed.
-    pub unread: usize,
+    pub unread_bytes: usize,
     /// [`Timings::client_head`].
-    pub head: Duration,
+    pub head_timeout: Duration,
     /// [`Timings::client_body`].
-    pub body: Duration,
+    pub body_timeout: Duration,
     /// [`Timings::client_write`].
-    pub write: Duration,
+    pub write_timeout: Duration,
     /// [`Timings::client_idle`].
-    pub idle: Duration,
+    pub idle_timeout: Duration,
     /// [`Timings::client_answer`].
-    pub answer: Duration,
+    pub answer_timeout: Duration,
 }
 
 impl Limits {
@@ -39,12 +40,12 @@ impl Limits {
     pub fn new(max_connections: usize, timings: &Timings) -> Self {
         Self {
             max_connections,
-            unread: MAX_ANSWER,
-            head: timings.client_head,
-            body: timings.client_body,
-            write: timings.client_write,
-            idle: timings.client_idle,
-            answer: timings.client_answer,
+            unread_bytes: MAX_ANSWER,
+            head_timeout: timings.client_head,
+            body_timeout: timings.client_body,
+            write_timeout: timings.client_write,
+            idle_timeout: timings.client_idle,
+            answer_timeout: timings.client_answer,
         }
     }
 }

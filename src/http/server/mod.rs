@@ -1,8 +1,9 @@
 //! The HTTP server: accepts clients, reads complete requests within limits, and writes the responses.
 //!
 //! ```text
-//! acceptor → tls (handshakes) → connection: read (head, body) →   workers → write (output) ↑ control       ↑
-//! admission: permits, order of eviction, unread responses
+//! acceptor → tls (handshakes) → connection: read (head, body) → workers → write (output)
+//!    ↑                              ↑
+//! control                        admission: permits, order of eviction, unread responses
 //! ```
 //!
 //! `tiny_http`'s own server waits forever for a head of any length, gives each connection a thread, and stops for good

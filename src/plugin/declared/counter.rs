@@ -36,7 +36,8 @@ impl RunningTotal {
     }
 
     /// Adds the increase of these rows. The first complete answer is the baseline and adds nothing, because the router
-    /// counted it before the agent's first read.
+    /// counted it before the agent's first read. A missing row keeps its part of the total and its last value; a value that
+    /// fell counts whole.
     pub(super) fn count(
         &mut self,
         column: &str,

@@ -1,8 +1,12 @@
 //! Kicks that fail: the reason is reported, and nothing changes on the router.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread;
 use std::time::Duration;
 
+use phsweb_agent::routeros::wire::Sentence;
 use phsweb_agent::simulator::{Fault, Login, Policies, Settings};
 use serde_json::{Value, json};
 
@@ -10,6 +14,7 @@ use super::agent::{Agent, AgentBuilder, Answer, until};
 use super::kick::{
     MAC, PATH, active, agent, at, body, counts, counts_stay, given, hostile, kick, lines, shown_at,
 };
+use super::peer::Peer;
 use super::router;
 
 /// The problem of a kick that failed.
@@ -52,6 +57,44 @@ fn a_session_with_a_reused_id_stays() {
             lines.iter().all(|line| line.contains("WARN") && line.contains("now belongs to another session"))
         );
     }
+}
+
+/// Another device of the user takes the address, and with it the id, while the cookies are removed.
+#[test]
+fn a_session_that_is_replaced_while_cookies_are_removed_stays() {
+    let is_replaced = AtomicBool::new(false);
+    let removals = Arc::new(AtomicUsize::new(0));
+    let counted = removals.clone();
+    let peer = Peer::answering(move |path, tag| {
+        let row = match path {
+            "/ip/hotspot/active/print" => {
+                let mac = if is_replaced.load(Relaxed) { "=mac-address=N" } else { "=mac-address=M" };
+                ["=.id=*1", "=user=ada", mac, "=uptime=1h"]
+            }
+            "/ip/hotspot/cookie/print" => ["=.id=*2", "=user=ada", "=mac-address=M", "=expires-in=1d"],
+            "/ip/hotspot/cookie/remove" => {
+                is_replaced.store(true, Relaxed);
+                return vec![Sentence::from_words(["!done", tag])];
+            }
+            "/ip/hotspot/active/remove" => {
+                counted.fetch_add(1, Relaxed);
+                return vec![Sentence::from_words(["!done", tag])];
+            }
+            "/ip/hotspot/active/listen" => return Vec::new(),
+            _ => ["=uptime=5d"; 4],
+        };
+        let words = ["!re", tag].into_iter().chain(row);
+        vec![Sentence::from_words(words), Sentence::from_words(["!done", tag])]
+    });
+    let given = AgentBuilder::default()
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
+        .defaults("refresh: \"1h\", query_timeout: \"1s\",")
+        .site("awka", peer.address, "");
+    let agent = given.start().with_token("admin-token-01234");
+    agent.wait_until_active("awka");
+    let body = json!({ "id": "*1", "user": "ada", "mac": "M", "forget": true });
+    refused(&kick(&agent, &body), 409);
+    assert_eq!(removals.load(Relaxed), 0);
 }
 
 #[test]

@@ -408,7 +408,8 @@ fn a_connection_with_an_endless_head_is_closed() {
 #[test]
 fn slow_requests_get_408_and_silent_connections_are_closed() {
     let short = Duration::from_millis(200);
-    let limits = Limits { head: short, body: short, idle: short, ..Limits::default() };
+    let limits =
+        Limits { head_timeout: short, body_timeout: short, idle_timeout: short, ..Limits::default() };
     let served = TestServer::new(limits);
 
     // The deadline is for the complete head, whatever the progress.
@@ -442,7 +443,7 @@ fn slow_requests_get_408_and_silent_connections_are_closed() {
 #[test]
 fn clients_that_do_not_read_occupy_no_worker() {
     // None of them is closed before the last client times out.
-    let served = TestServer::new(Limits { write: 2 * TIMEOUT, ..Limits::default() });
+    let served = TestServer::new(Limits { write_timeout: 2 * TIMEOUT, ..Limits::default() });
     let mut stalled: Vec<_> = (0..20).map(|_| served.connect()).collect();
     for client in &mut stalled {
         client.send(get("/big"));
@@ -452,7 +453,7 @@ fn clients_that_do_not_read_occupy_no_worker() {
 
 #[test]
 fn connections_of_clients_that_do_not_read_are_closed() {
-    let served = TestServer::new(Limits { write: Duration::from_millis(200), ..Limits::default() });
+    let served = TestServer::new(Limits { write_timeout: Duration::from_millis(200), ..Limits::default() });
     let mut stalled: Vec<_> = (0..20).map(|_| served.connect()).collect();
     for client in &mut stalled {
         client.send(get("/big"));
@@ -655,7 +656,7 @@ fn a_later_response_that_fails_or_times_out_is_an_error() {
         "/never" => HandlerOutput::later(smol::future::pending()),
         _ => route(request).into(),
     });
-    let limits = Limits { answer: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits { answer_timeout: Duration::from_millis(200), ..Limits::default() };
     let served = TestServer::with(workers.unwrap(), "127.0.0.1:0".parse().unwrap(), limits);
     for (path, status) in [("/bad", 500), ("/never", 504), ("/a", 200)] {
         // More often than responses may wait: each returns its permit.
@@ -670,7 +671,7 @@ fn a_response_that_takes_too_long_is_discarded() {
     let held = Arc::new(Held::default());
     let holding = Arc::clone(&held);
     let workers = WorkerPool::start(move |_| holding.hold()).unwrap();
-    let limits = Limits { answer: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits { answer_timeout: Duration::from_millis(100), ..Limits::default() };
     let served = TestServer::with(workers, "127.0.0.1:0".parse().unwrap(), limits);
     for _ in 0..4 {
         assert_eq!(served.fetch(get("/")).status, 504);
@@ -708,7 +709,7 @@ const FEW_DESCRIPTORS: &str = "SERVER_TEST_FEW_DESCRIPTORS";
 fn the_server_recovers_when_it_runs_out_of_descriptors() {
     if std::env::var_os(FEW_DESCRIPTORS).is_some() {
         // No deadline frees a descriptor in time.
-        let limits = Limits { max_connections: 100_000, head: 10 * TIMEOUT, ..Limits::default() };
+        let limits = Limits { max_connections: 100_000, head_timeout: 10 * TIMEOUT, ..Limits::default() };
         let served = TestServer::new(limits);
         eprintln!("serving {}", served.address);
         io::stdin().read_exact(&mut [0]).unwrap();

@@ -168,7 +168,8 @@ fn the_application_protocol_is_negotiated() {
 #[test]
 fn connections_end_with_close_notify() {
     let short = Duration::from_millis(300);
-    let served = TestServer::secured(Limits { head: TIMEOUT, idle: short, ..Limits::default() });
+    let served =
+        TestServer::secured(Limits { head_timeout: TIMEOUT, idle_timeout: short, ..Limits::default() });
     for request in [
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         "GET / HTTP/1.0\r\n\r\n",
@@ -183,7 +184,7 @@ fn connections_end_with_close_notify() {
         client.answer();
         assert_eq!(client.end(), b"", "{request:.50}");
     }
-    let hasty = TestServer::secured(Limits { head: short, ..Limits::default() });
+    let hasty = TestServer::secured(Limits { head_timeout: short, ..Limits::default() });
     assert_eq!(hasty.secure().end(), b"");
     let mut client = hasty.secure();
     client.send("GET /");
@@ -215,7 +216,8 @@ fn clients_that_disconnect_early_do_not_affect_others() {
 
 #[test]
 fn connections_of_clients_that_do_not_read_are_closed() {
-    let served = TestServer::secured(Limits { write: Duration::from_millis(200), ..Limits::default() });
+    let served =
+        TestServer::secured(Limits { write_timeout: Duration::from_millis(200), ..Limits::default() });
     let mut stalled: Vec<_> = (0..20).map(|_| served.secure()).collect();
     for client in &mut stalled {
         client.send(get("/big"));
@@ -281,7 +283,7 @@ fn long_responses_are_sent_in_short_records() {
 #[test]
 fn handshake_and_first_head_share_one_deadline() {
     let head = Duration::from_secs(2);
-    let served = TestServer::secured(Limits { head, ..Limits::default() });
+    let served = TestServer::secured(Limits { head_timeout: head, ..Limits::default() });
     let (whole, _) = hello();
     let sent = |bytes: &[u8]| {
         let mut client = served.connect();
@@ -329,7 +331,7 @@ fn old_hello() -> Vec<u8> {
 
 #[test]
 fn connections_with_invalid_handshakes_are_closed() {
-    let served = TestServer::secured(Limits { head: 10 * TIMEOUT, ..Limits::default() });
+    let served = TestServer::secured(Limits { head_timeout: 10 * TIMEOUT, ..Limits::default() });
     let (hello, _) = hello();
     let record = |kind: u8, content: &[u8]| {
         let length = u16::try_from(content.len()).unwrap().to_be_bytes();
@@ -432,7 +434,11 @@ fn endless_message(session: ClientConnection, pieces: u64) -> Vec<u8> {
 
 #[test]
 fn a_handshake_message_that_never_ends_is_not_buffered() {
-    let served = TestServer::secured(Limits { head: 10 * TIMEOUT, idle: 10 * TIMEOUT, ..Limits::default() });
+    let served = TestServer::secured(Limits {
+        head_timeout: 10 * TIMEOUT,
+        idle_timeout: 10 * TIMEOUT,
+        ..Limits::default()
+    });
     for (pieces, is_read) in [(5, true), (7, false)] {
         let mut client = served.secure_with(&client(&[&TLS13]));
         // All that the server sends is read.

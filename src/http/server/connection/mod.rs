@@ -106,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
     pub(super) async fn run(mut self, mut head_by: Instant) {
         let end = loop {
             match self.serve_request(head_by).await {
-                Ok(()) => head_by = Instant::now() + self.context.limits.idle,
+                Ok(()) => head_by = Instant::now() + self.context.limits.idle_timeout,
                 Err(end) => break end,
             }
         };
@@ -127,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
             let (body, _large_body) = self.read_body(&head).await?;
             self.permit.set_phase(Phase::Requested);
             let request = Request { body, peer: client.address, is_https: client.is_https, ..head.request };
-            self.context.workers.run(request, self.context.limits.answer).await
+            self.context.workers.run(request, self.context.limits.answer_timeout).await
         };
         self.permit.set_phase(Phase::Reading);
         let (mut response, events) = output?;

@@ -56,7 +56,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
                 }
                 if !has_begun {
                     has_begun = true;
-                    deadline = deadline.min(Instant::now() + self.context.limits.head);
+                    deadline = deadline.min(Instant::now() + self.context.limits.head_timeout);
                 }
             }
             if let Some(end) = head::end(&self.buffer, searched) {
@@ -86,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
         &mut self,
         head: &Head,
     ) -> Result<(Vec<u8>, Option<SemaphoreGuardArc>), End> {
-        let deadline = Instant::now() + self.context.limits.body;
+        let deadline = Instant::now() + self.context.limits.body_timeout;
         match head.framing {
             Framing::Length(length) => {
                 let large_body = self.large_body(length)?;

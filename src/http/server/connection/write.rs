@@ -30,7 +30,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
     /// Passes bytes to the kernel. Returns when the client must have acknowledged them.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<Instant, End> {
         self.socket.has_unread = true;
-        let stall = self.context.limits.write;
+        let stall = self.context.limits.write_timeout;
         let end = Instant::now() + stall + Duration::from_secs((bytes.len() / SLOWEST_READER) as u64);
         let mut rest = bytes;
         while !rest.is_empty() {
