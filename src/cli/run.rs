@@ -39,7 +39,8 @@ pub(super) const COMMAND: Subcommand = Subcommand {
         ),
         Argument::switch(
             "--simulate",
-            "Use a simulated router for each site of the file: your configuration, no network, nothing stored",
+            "Use a simulated router for each site of the file: your configuration, no router is contacted and nothing is \
+             stored. Messages about alerts and the heartbeat are sent as the file says",
             |options| options.simulate = true,
         ),
         HELP,

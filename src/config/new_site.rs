@@ -79,7 +79,7 @@ impl NewSite {
     pub fn document(&self, listen: &str, admin: &str, password: &str) -> String {
         let (Self { name, address, user, .. }, key) = (self, self.key());
         format!(
-            r#"// The configuration of phsweb-agent. docs/configuration.md describes all fields; sites.ron next to it shows them.
+            r#"// The configuration of phsweb-agent. docs/configuration.md describes all fields.
 //
 //     phsweb-agent check FILE    reports all problems of this file
 //     phsweb-agent run FILE      runs it, and applies changes of this file while it runs
