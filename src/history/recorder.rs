@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use smol::future::FutureExt;
 use smol::{Task, Timer};
 
 use super::History;
@@ -26,20 +25,14 @@ pub fn start(history: &Arc<History>, store: &Arc<Store>) -> Task<()> {
     let mut recorder =
         Recorder { history: history.clone(), awake: Moment::now(), clock: store.snapshot().clock };
     executor::spawn(async move {
-        let mut next_tick = Moment::now();
+        let mut ticks = Timer::interval(TICK);
         loop {
-            let tick = async {
-                Timer::after(next_tick.since(Moment::now())).await;
-                None
-            };
-            let event = async { Some(events.next().await) }.or(tick).await;
+            let event = events.next_or_tick(&mut ticks).await;
             let now = Moment::now();
             recorder.wake(now);
-            if let Some(event) = event {
-                recorder.record(&event, now);
-            } else {
-                recorder.tick(now, Clock::system());
-                next_tick = now.after(TICK);
+            match event {
+                Some(event) => recorder.record(&event, now),
+                None => recorder.tick(now, Clock::system()),
             }
         }
     })

@@ -34,13 +34,62 @@ pub struct Snapshot {
     pub storage: StorageState,
     /// The sites, in the order of the file.
     pub sites: Vec<Arc<SiteState>>,
+    /// The places of the sites in the order of their keys: a site is found without a search through a thousand.
+    by_key: Arc<[usize]>,
+    /// Bytes of memory that the readings of all sites take.
+    pub(super) cost: usize,
 }
 
 impl Snapshot {
+    /// A snapshot of these sites.
+    #[must_use]
+    pub fn new(reload: Reload, sites: Vec<Arc<SiteState>>) -> Self {
+        let (clock, storage) = (Clock::system(), StorageState::default());
+        let mut new = Self {
+            generation: 0,
+            clock,
+            reload,
+            storage,
+            sites: Vec::new(),
+            by_key: Arc::default(),
+            cost: 0,
+        };
+        new.arrange(sites);
+        new
+    }
+
+    /// Replaces all sites.
+    pub(super) fn arrange(&mut self, sites: Vec<Arc<SiteState>>) {
+        let mut by_key: Vec<usize> = (0..sites.len()).collect();
+        by_key.sort_by_key(|place| &sites[*place].key);
+        self.by_key = by_key.into();
+        self.cost = sites.iter().map(|site| site.cost()).sum();
+        self.sites = sites;
+    }
+
+    /// Begins the next generation.
+    pub(super) fn advance(&mut self) {
+        self.generation += 1;
+        self.clock = self.clock.follow(Clock::system());
+    }
+
+    /// Replaces the state of the site at a place.
+    pub(super) fn replace(&mut self, place: usize, site: Arc<SiteState>) {
+        let cost = site.cost();
+        let old = std::mem::replace(&mut self.sites[place], site);
+        self.cost = self.cost - old.cost() + cost;
+    }
+
+    /// The place of the site with this key.
+    pub(super) fn place(&self, key: &str) -> Option<usize> {
+        let found = self.by_key.binary_search_by(|place| self.sites[*place].key.as_str().cmp(key));
+        found.ok().map(|at| self.by_key[at])
+    }
+
     /// The site with this key.
     #[must_use]
     pub fn site(&self, key: &str) -> Option<&SiteState> {
-        self.sites.iter().find(|site| site.key == key).map(AsRef::as_ref)
+        self.place(key).map(|place| &*self.sites[place])
     }
 }
 
@@ -71,8 +120,8 @@ pub struct SiteState {
     pub usage: Usage,
     /// Sessions that the admin ended through this agent.
     pub kicks: u64,
-    /// The last command to end a session.
-    last_kick: Option<KickAttempt>,
+    /// The last command to end a session. Boxed, because few sites have one.
+    last_kick: Option<Box<KickAttempt>>,
     /// When the router booted, according to the last uptime.
     booted: Option<Moment>,
     /// The boot that the agent noticed by a shorter uptime: the last reboot.
@@ -369,7 +418,7 @@ impl SiteState {
     /// Records that the router is about to receive the command to end this session, so that its logout counts as a
     /// kick even if the router reports it before it confirms the command.
     pub fn begin_kick(&mut self, session: &Session, now: Moment) {
-        self.last_kick = Some(KickAttempt { session: session.clone(), at: now });
+        self.last_kick = Some(KickAttempt { session: session.clone(), at: now }.into());
     }
 
     /// Records that the router refused the last command to end a session.

@@ -202,7 +202,8 @@ mod tests {
             written: Some(minute_one()),
             ..StorageState::default()
         };
-        let snapshot = Snapshot { generation: 0, clock, reload, storage, sites };
+        let mut snapshot = Snapshot::new(reload, sites);
+        (snapshot.clock, snapshot.storage) = (clock, storage);
         let process = Process { resident_bytes: Some(5_562_368), cpu_seconds: Some(1.5), open_fds: Some(30) };
         let journal = Some(JournalStats { entries: 5, dropped: 2, bytes: 600 });
         let attempts = DeliveryRecord { delivered: 7, failed: 2, last: None };
@@ -247,14 +248,7 @@ mod tests {
             Arc::new(site)
         };
         let sites = vec![site("small", 2), site("large", 200)];
-        let reload = Reload::first(None, Vec::new());
-        let snapshot = Snapshot {
-            generation: 0,
-            clock: Clock::system(),
-            reload,
-            storage: StorageState::default(),
-            sites,
-        };
+        let snapshot = Snapshot::new(Reload::first(None, Vec::new()), sites);
         let rendered = |most: usize| {
             let text = render(&snapshot, OwnFigures::default(), most);
             let of = |site: &str| {
@@ -282,14 +276,7 @@ mod tests {
 
     #[test]
     fn values_that_the_system_does_not_report_are_absent() {
-        let reload = Reload::first(None, Vec::new());
-        let snapshot = Snapshot {
-            generation: 0,
-            clock: Clock::system(),
-            reload,
-            storage: StorageState::default(),
-            sites: Vec::new(),
-        };
+        let snapshot = Snapshot::new(Reload::first(None, Vec::new()), Vec::new());
         let text = render(&snapshot, OwnFigures::default(), 0);
         let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
         assert_eq!(

@@ -7,7 +7,7 @@ use crate::plugin::{Data, Declaration, Listing, Plugin, ReadContext, Table};
 use crate::routeros::codepage::Codepage;
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::wire::Sentence;
-use crate::state::{Reading, Reload, Snapshot, StorageState};
+use crate::state::{Reading, Reload, Snapshot};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -220,13 +220,7 @@ fn sessions_that_vanished_while_events_were_lost_are_recorded() {
     let mut site = SiteState::clone(&recorded.site);
     site.kicks += 1;
     read(&mut site, &[session("chidi", 0, 1)], Some(5));
-    let snapshot = Snapshot {
-        generation: 9,
-        clock: Clock::system(),
-        reload: Reload::first(None, Vec::new()),
-        storage: StorageState::default(),
-        sites: vec![site.into()],
-    };
+    let snapshot = Snapshot::new(Reload::first(None, Vec::new()), vec![site.into()]);
     let resync = StoreEvent::Resync(snapshot.into());
     recorded.recorder.handle(&resync);
     recorded.recorder.handle(&resync);
