@@ -119,7 +119,7 @@ mod tests {
             total_memory: Some(100),
             ..Resource::default()
         };
-        site.readings[0].data = Some(Arc::new(Data::Resource(resource)));
+        site.readings[0].data = Some(Arc::new(Data::Resource(resource.into())));
         site
     }
 

@@ -64,7 +64,7 @@ impl Agent {
     fn cpu(&mut self, key: &str, percent: u64) {
         self.update(key, |site| {
             let resource = Resource { cpu_load_percent: Some(percent), ..Resource::default() };
-            site.readings[0].data = Some(Arc::new(Data::Resource(resource)));
+            site.readings[0].data = Some(Arc::new(Data::Resource(resource.into())));
             site.readings[0].at = Some(Moment::now());
         });
     }

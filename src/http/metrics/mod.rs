@@ -119,7 +119,7 @@ mod tests {
         }
         hotspot.servers.entry("empty".into()).or_default();
         hotspot.configured_users = Some(150);
-        Data::Hotspot(hotspot)
+        Data::Hotspot(hotspot.into())
     }
 
     fn health() -> Data {
@@ -163,7 +163,7 @@ mod tests {
             board: Some("hAP ac^2".into()),
             ..Resource::default()
         };
-        read(&mut awka, Data::Resource(resource.clone()));
+        read(&mut awka, Data::Resource(resource.clone().into()));
         let clock = ["=date=1970-01-01", "=time=00:00:00", "=gmt-offset=+01:00"];
         read_internal(&mut awka, Internal::Clock, &[&clock]);
         let pool = ["=name=a \"b\"", "=ranges=10.0.0.2-10.0.0.9"];
@@ -178,7 +178,7 @@ mod tests {
         lagos.mark_offline(&Error::new(Cause::Refused, ""), minute_one());
         let mut owerri = site("owerri");
         owerri.connected(0, minute_one());
-        read(&mut owerri, Data::Resource(Resource { cpu_load_percent: Some(101), ..resource }));
+        read(&mut owerri, Data::Resource(Resource { cpu_load_percent: Some(101), ..resource }.into()));
         read(&mut owerri, health());
         fail(&mut owerri, "hotspot", Cause::Permission);
         fail(&mut owerri, "health", Cause::QueryTimeout);

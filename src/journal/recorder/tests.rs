@@ -91,7 +91,7 @@ fn read(site: &mut SiteState, sessions: &[Session], answer: Option<u32>) {
     counts.logouts += 1;
     hotspot.sessions = sessions.to_vec();
     let at = answer.map(at).or(reading.at);
-    site.put(Reading { data: Some(Data::Hotspot(hotspot).into()), at, error: None, ..reading });
+    site.put(Reading { data: Some(Data::Hotspot(hotspot.into()).into()), at, error: None, ..reading });
 }
 
 /// The router's log has these lines in this minute.
@@ -101,7 +101,7 @@ fn log_lines(site: &mut SiteState, lines: &[&str], minute: u32) {
     let table = Table { columns: vec!["message".into()], rows };
     let mut listing = Listing::default();
     listing.table = table;
-    let data = Data::Listing(listing);
+    let data = Data::Listing(listing.into());
     site.put(Reading { data: Some(data.into()), at: Some(at(minute)), ..reading });
 }
 
