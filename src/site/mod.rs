@@ -6,7 +6,7 @@
 //!
 //! `sites` starts and stops the tasks. In a task, `supervisor` decides which host to use and when to retry, with
 //! `backoff` and `failback`; `session` is one connection, with `schedule`, `listen_tracker` and `row_check`. Everything
-//! else reaches a task through its `handle`.
+//! else reaches a task through its `handle`, which puts requests into its `mailbox`.
 
 mod backoff;
 mod context;
@@ -14,6 +14,7 @@ mod failback;
 pub mod handle;
 mod heartbeat;
 mod listen_tracker;
+mod mailbox;
 mod refresh_queue;
 mod row_check;
 mod schedule;
@@ -22,5 +23,6 @@ mod sites;
 mod supervisor;
 
 pub use context::SiteContext;
+pub use mailbox::JobQueue;
 pub use refresh_queue::Refreshed;
 pub use sites::Sites;

@@ -1,11 +1,13 @@
 //! The requests for a refresh of one site. All waiting requests share one refresh.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use smol::Timer;
-use smol::channel::{Receiver, Sender};
-use smol::future::{FutureExt, pending};
+use smol::channel::Sender;
+use smol::future::FutureExt;
 
+use super::mailbox::Mailbox;
 use super::schedule::ANONYMOUS_SHARE;
 use crate::routeros::error::Error;
 use crate::timings::Timings;
@@ -39,13 +41,13 @@ impl RefreshRequest {
 /// The requests of one site.
 #[derive(Debug)]
 pub(super) struct RefreshQueue {
-    pub(super) incoming: Receiver<RefreshRequest>,
+    pub(super) incoming: Arc<Mailbox>,
     /// Those that wait for the refresh in progress.
     pub(super) waiting: Vec<RefreshRequest>,
 }
 
 impl RefreshQueue {
-    pub(super) fn new(incoming: Receiver<RefreshRequest>) -> Self {
+    pub(super) fn new(incoming: Arc<Mailbox>) -> Self {
         Self { incoming, waiting: Vec::new() }
     }
 
@@ -56,7 +58,7 @@ impl RefreshQueue {
 
     /// Lets all requests that have arrived wait for the refresh that begins now.
     pub(super) fn gather(&mut self) {
-        self.waiting.extend(std::iter::from_fn(|| self.incoming.try_recv().ok()));
+        self.waiting.extend(self.incoming.take_refreshes());
     }
 
     /// Answers all waiting requests. A failure also answers the requests that arrived during the refresh.
@@ -71,37 +73,11 @@ impl RefreshQueue {
     }
 }
 
-/// Waits until a refresh is requested, at most until this time. A closed channel does not count as a request: callers
-/// loop, and a wait that always ends at once would block the executor's only thread.
-pub(super) async fn request_before(
-    incoming: &Receiver<RefreshRequest>,
-    until: Instant,
-) -> Option<RefreshRequest> {
+/// Waits until a refresh is requested, at most until this time.
+pub(super) async fn request_before(incoming: &Mailbox, until: Instant) -> Option<RefreshRequest> {
     let timeout = async {
         Timer::at(until).await;
         None
     };
-    let request = async {
-        match incoming.recv().await {
-            Ok(request) => Some(request),
-            Err(_) => pending().await,
-        }
-    };
-    request.or(timeout).await
-}
-
-#[cfg(test)]
-mod tests {
-    use smol::channel;
-
-    use super::*;
-
-    #[test]
-    fn a_closed_refresh_channel_is_no_request() {
-        let (sender, incoming) = channel::bounded::<RefreshRequest>(1);
-        drop(sender);
-        let until = Instant::now() + Duration::from_millis(50);
-        assert!(smol::block_on(request_before(&incoming, until)).is_none());
-        assert!(Instant::now() >= until, "the wait ended early: a caller that loops would never pause");
-    }
+    async { Some(incoming.next_refresh().await) }.or(timeout).await
 }
