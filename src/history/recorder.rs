@@ -12,8 +12,8 @@ use crate::executor;
 use crate::plugin::{Data, Hotspot, Resource};
 use crate::state::{ConnectionState, SiteEvent, SiteState, Store, StoreEvent};
 
-/// How often the history advances if nothing happens.
-const TICK: Duration = Duration::from_secs(10);
+/// How often the history advances if nothing happens: twice in its shortest slot.
+const TICK: Duration = Duration::from_secs(30);
 
 /// The recorder wakes up more often than this. After a longer pause the host was suspended, and nothing is known about
 /// that time.

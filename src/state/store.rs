@@ -241,6 +241,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::plugin::{Following, Plugin};
+    use crate::routeros::client::Reply;
+    use crate::routeros::codepage::Codepage;
+    use crate::routeros::wire::Sentence;
     use crate::state::SiteEvent;
 
     fn store(keys: &[&str]) -> Arc<Store> {
@@ -273,6 +277,54 @@ mod tests {
         assert!(Arc::ptr_eq(&before.sites[1], &after.sites[1]), "an untouched site is shared");
         assert!(store.update("gone", |_| ()).is_none());
         assert_eq!(store.snapshot().generation, after.generation);
+    }
+
+    #[test]
+    fn sites_are_found_in_any_order_of_the_file() {
+        let store = store(&["c", "a", "d", "b"]);
+        for key in ["a", "b", "c", "d"] {
+            store.update(key, |site| site.kicks += 1);
+        }
+        store.rearrange(|mut sites| {
+            sites.remove(1);
+            sites.reverse();
+            sites
+        });
+        let snapshot = store.snapshot();
+        assert!(snapshot.sites.iter().map(|site| (&*site.key, site.kicks)).eq([
+            ("b", 1),
+            ("d", 1),
+            ("c", 1)
+        ]));
+        for key in ["a", "b", "c", "d", "e"] {
+            let found = snapshot.site(key).map(|site| &*site.key);
+            assert_eq!(found, Some(key).filter(|key| !["a", "e"].contains(key)));
+        }
+    }
+
+    #[test]
+    fn a_change_above_the_memory_budget_is_an_event_of_each_truncated_site() {
+        let store =
+            Store::new(Reload::first(None, Vec::new())).within(Budget { kept: 100_000, ..Budget::default() });
+        let site = |key: &str| SiteState::new(key, key, Duration::from_secs(30), [], [Plugin::Hotspot]);
+        store.rearrange(|_| ["a", "b"].map(site).map(Arc::new).into());
+        let store = Arc::new(store);
+        let mut receiver = store.subscribe();
+        received(&mut receiver);
+        for (key, events) in [("a", &["changed a"][..]), ("b", &["changed a", "changed b"])] {
+            let row = |n: usize| Sentence::from_words(["!re", &format!("=.id=*{n:04X}"), "=user=x"]);
+            let answers = [Ok(Reply { rows: (0..400).map(row).collect(), ..Reply::default() })];
+            let (now, codepage) = (Moment::now(), Codepage::named("windows-1252").unwrap());
+            store.update(key, |site| {
+                let reading = site.readings[0].clone().after(&answers, now, now, codepage, Following::No);
+                site.put(reading);
+            });
+            assert_eq!(received(&mut receiver), events, "{}", store.snapshot().cost);
+        }
+        let snapshot = store.snapshot();
+        assert!(
+            snapshot.cost <= 100_000 && snapshot.sites.iter().all(|site| site.readings[0].partial.is_some())
+        );
     }
 
     #[test]
