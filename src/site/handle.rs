@@ -11,8 +11,7 @@ use smol::future::{FutureExt, zip};
 use smol::lock::{self, RwLockReadGuardArc};
 
 use super::context::SiteContext;
-use super::mailbox::{JobQueue, Mailbox, SiteJob};
-use super::refresh_queue::{RefreshRequest, Refreshed};
+use super::mailbox::{JobQueue, Mailbox, RefreshRequest, Refreshed, SiteJob};
 use crate::routeros::error::{Cause, Error};
 
 /// How long shutting down waits until interrupted actions are logged. It happens at once unless the machine is

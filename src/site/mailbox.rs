@@ -5,12 +5,17 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use event_listener::Event;
-use smol::future::Boxed;
+use smol::Timer;
+use smol::channel::Sender;
+use smol::future::{Boxed, FutureExt};
 
 use super::context::SiteContext;
-use super::refresh_queue::RefreshRequest;
+use super::schedule::ANONYMOUS_SHARE;
+use crate::routeros::error::Error;
+use crate::timings::Timings;
 
 /// Maximum number of requests for a refresh that wait at one site. They share one refresh, so each takes few bytes.
 const MAX_REFRESHES: usize = 256;
@@ -35,6 +40,32 @@ pub enum JobQueue {
 
 /// A request that the task of a site runs.
 pub(super) type SiteJob = Box<dyn FnOnce(Arc<SiteContext>) -> Boxed<()> + Send>;
+
+/// A request to query a site's router now.
+#[derive(Debug)]
+pub(super) struct RefreshRequest {
+    /// Whether it came without a token. Such requests make a router answer less often.
+    pub(super) is_anonymous: bool,
+    pub(super) responder: Sender<Result<Refreshed, Error>>,
+}
+
+/// The result of a successful refresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refreshed {
+    /// The router has answered.
+    Asked,
+    /// The router was not queried: its last answers are recent enough for a request without a token.
+    Recent,
+}
+
+impl RefreshRequest {
+    /// How long after the last attempt to reach the router the request does not cause another one. `refresh` is the
+    /// site's interval.
+    pub(super) fn reuse(&self, refresh: Duration, timings: &Timings) -> Duration {
+        let anonymous = if self.is_anonymous { refresh / ANONYMOUS_SHARE } else { Duration::ZERO };
+        anonymous.max(timings.refresh_reuse)
+    }
+}
 
 /// What waits for the task of one site.
 #[derive(Default)]
@@ -94,9 +125,13 @@ impl Mailbox {
         std::mem::take(&mut self.lock().refreshes)
     }
 
-    /// Waits for a request for a refresh, and takes it.
-    pub(super) async fn next_refresh(&self) -> RefreshRequest {
-        self.next(|waiting| waiting.refreshes.pop_front()).await
+    /// Waits until a refresh is requested, at most until this time, and takes the request.
+    pub(super) async fn refresh_before(&self, until: Instant) -> Option<RefreshRequest> {
+        let timeout = async {
+            Timer::at(until).await;
+            None
+        };
+        async { Some(self.next(|waiting| waiting.refreshes.pop_front()).await) }.or(timeout).await
     }
 
     /// Waits for a job, and takes it.
@@ -115,6 +150,41 @@ impl Mailbox {
     }
 }
 
+/// The requests for a refresh at one site. All that wait share one refresh.
+#[derive(Debug)]
+pub(super) struct RefreshQueue {
+    pub(super) incoming: Arc<Mailbox>,
+    /// Those that wait for the refresh in progress.
+    pub(super) waiting: Vec<RefreshRequest>,
+}
+
+impl RefreshQueue {
+    pub(super) fn new(incoming: Arc<Mailbox>) -> Self {
+        Self { incoming, waiting: Vec::new() }
+    }
+
+    /// The same queue for another owner, with all requests that wait.
+    pub(super) fn take(&mut self) -> Self {
+        Self { incoming: self.incoming.clone(), waiting: std::mem::take(&mut self.waiting) }
+    }
+
+    /// Lets all requests that have arrived wait for the refresh that begins now.
+    pub(super) fn gather(&mut self) {
+        self.waiting.extend(self.incoming.take_refreshes());
+    }
+
+    /// Answers all waiting requests. A failure also answers the requests that arrived during the refresh.
+    pub(super) fn respond(&mut self, outcome: &Result<Refreshed, Error>) {
+        if outcome.is_err() {
+            self.gather();
+        }
+        for request in self.waiting.drain(..) {
+            // This fails if the caller was dropped.
+            let _ = request.responder.try_send(outcome.clone());
+        }
+    }
+}
+
 impl fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailbox").finish_non_exhaustive()
@@ -123,10 +193,8 @@ impl fmt::Debug for Mailbox {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use smol::future::{FutureExt, zip};
-    use smol::{Timer, block_on, channel};
+    use smol::future::zip;
+    use smol::{block_on, channel};
 
     use super::*;
 
@@ -157,11 +225,17 @@ mod tests {
         let added = async {
             assert!(mailbox.send(JobQueue::Separate, job()) && mailbox.request(request()));
         };
-        let taken = zip(zip(mailbox.next_refresh(), mailbox.next_job(JobQueue::Separate)), added);
-        let late = async {
-            Timer::after(Duration::from_secs(10)).await;
-            panic!("expected the waits to end, they did not within 10 s");
+        let until = Instant::now() + Duration::from_secs(10);
+        let job = async {
+            drop(mailbox.next_job(JobQueue::Separate).await);
+            true
         };
-        block_on(async { drop(taken.await) }.or(late));
+        let late = async {
+            Timer::at(until).await;
+            false
+        };
+        let taken = zip(zip(mailbox.refresh_before(until), job.or(late)), added);
+        let ((request, has_job), ()) = block_on(taken);
+        assert!(request.is_some() && has_job, "expected both waits to end before {until:?}");
     }
 }

@@ -15,7 +15,6 @@ pub mod handle;
 mod heartbeat;
 mod listen_tracker;
 mod mailbox;
-mod refresh_queue;
 mod row_check;
 mod schedule;
 mod session;
@@ -23,6 +22,5 @@ mod sites;
 mod supervisor;
 
 pub use context::SiteContext;
-pub use mailbox::JobQueue;
-pub use refresh_queue::Refreshed;
+pub use mailbox::{JobQueue, Refreshed};
 pub use sites::Sites;

@@ -11,7 +11,7 @@ use smol::future::FutureExt;
 use super::context::SiteContext;
 use super::heartbeat::{heartbeat, uptime_of};
 use super::listen_tracker::ListenTracker;
-use super::refresh_queue::{RefreshQueue, Refreshed, request_before};
+use super::mailbox::{RefreshQueue, Refreshed};
 use super::row_check::RowCheck;
 use super::schedule::{ReadScope, Schedule, origin};
 use crate::clock::Moment;
@@ -90,8 +90,7 @@ impl<'c> SiteSession<'c> {
         (self.since.map(|since| since.elapsed()), self.refreshes)
     }
 
-    /// Logs in and refreshes for as long as the router answers. What takes a moment is boxed, so that a thousand sites that
-    /// wait for their next refresh do not reserve the memory for it.
+    /// Logs in and refreshes for as long as the router answers. A site that waits takes no memory for what is boxed.
     pub(super) async fn run(&mut self) -> Result<Infallible, Error> {
         // A slow router gets twice the time, as in `ask`: a new connection would be another login in its log.
         let timeout = self.config.query_timeout * 2;
@@ -139,7 +138,7 @@ impl<'c> SiteSession<'c> {
                 site.config_differs(&config).await;
                 None
             };
-            let request = request_before(&incoming, until).or(reconfigured);
+            let request = incoming.refresh_before(until).or(reconfigured);
             let request = self.apply_changes_until(request).await?;
             let now = Instant::now();
             if let Some(request) = request {

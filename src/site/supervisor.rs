@@ -9,8 +9,7 @@ use smol::future::FutureExt;
 use super::backoff::Backoff;
 use super::context::SiteContext;
 use super::failback::FailbackPolicy;
-use super::mailbox::{JobQueue, Mailbox};
-use super::refresh_queue::{RefreshQueue, request_before};
+use super::mailbox::{JobQueue, Mailbox, RefreshQueue};
 use super::session::SiteSession;
 use crate::clock::Moment;
 use crate::config;
@@ -233,7 +232,7 @@ impl Supervisor {
     /// would have to wait long gets the error at once.
     async fn wait(&mut self, wait: Duration, least: Duration, error: &Error) {
         let began = Instant::now();
-        while let Some(request) = request_before(&self.refreshes.incoming, began + wait).await {
+        while let Some(request) = self.refreshes.incoming.refresh_before(began + wait).await {
             let reuse = request.reuse(self.site.config().refresh, &self.site.timings);
             let soonest = reuse.clamp(least, wait);
             self.refreshes.waiting.push(request);

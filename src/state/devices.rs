@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use super::reading::Reading;
-use super::snapshot::SiteState;
+use super::site_state::SiteState;
 
 /// The menu of the leases.
 const LEASES: &str = "/ip/dhcp-server/lease";

@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::snapshot::{ConnectionState, SiteState, Snapshot};
+use super::site_state::{ConnectionState, SiteState};
+use super::snapshot::Snapshot;
 use crate::clock::Moment;
 use crate::plugin::Session;
 use crate::routeros::error::{Cause, Error};
