@@ -17,8 +17,9 @@ use crate::clock::Moment;
 use crate::routeros::client::{Client, Command, Reply};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::rows::Rows;
+pub use crate::site::JobQueue;
 use crate::site::SiteContext;
-pub use crate::site::handle::{ActionError, JobQueue, SiteHandles};
+pub use crate::site::handle::{ActionError, SiteHandles};
 use crate::text;
 
 /// Longest text of a client or router in a log line or an error, in characters. Longer texts are truncated.

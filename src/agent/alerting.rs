@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use smol::future::race;
-use smol::stream::StreamExt;
 use smol::{Task, Timer};
 
 use super::alert_storage::AlertStorage;
@@ -73,15 +71,9 @@ impl Alerting {
 
 async fn follow(alerts: Arc<Alerts>, store: Arc<Store>, storage: Arc<AlertStorage>, tick: Duration) {
     let mut events = store.subscribe();
-    // An interval does not starve while events arrive all the time.
     let mut ticks = Timer::interval(tick);
     loop {
-        let event = async { Some(events.next().await) };
-        let passed = async {
-            ticks.next().await;
-            None
-        };
-        match race(event, passed).await {
+        match events.next_or_tick(&mut ticks).await {
             Some(event) => alerts.apply(&event),
             None => storage.advance(&store.snapshot()),
         }

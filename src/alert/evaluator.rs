@@ -8,7 +8,7 @@ use super::conditions::{
     clock_wrong, config_rejected, logins_refused, page_certificate_expires, plugin_failing, reachability,
     router_certificate_expires, site_down,
 };
-use super::figures;
+use super::figures::Figures;
 use super::incident::{Description, Evaluation, Incident};
 use super::incident_table::{AGENT, IncidentTable, SITE_DOWN, UPLINK_LOST};
 use super::rules::{NumberedRule, numbered, rules_of};
@@ -36,6 +36,8 @@ pub(super) struct Evaluator {
     refused_logins: VecDeque<Tick>,
     /// The difference of local time from UTC at most sites, in seconds.
     utc_offset: i32,
+    /// Whether no site has got another offset since it was computed.
+    is_offset_current: bool,
 }
 
 /// The moment of an evaluation.
@@ -69,6 +71,11 @@ impl Evaluator {
 
     /// Evaluates what an event changed.
     pub(super) fn apply(&mut self, event: &StoreEvent, table: &mut IncidentTable, time: EvaluationTime) {
+        self.is_offset_current &= match event {
+            StoreEvent::SiteChanged(change) => change.old.utc_offset() == change.new.utc_offset(),
+            StoreEvent::ConfigReloaded => true,
+            StoreEvent::SiteAdded(_) | StoreEvent::SiteRemoved(_) | StoreEvent::Resync(_) => false,
+        };
         match event {
             StoreEvent::SiteAdded(site) => self.evaluate_site(site, table, time),
             StoreEvent::SiteRemoved(site) => table.record_site(&site.key, None, time.now),
@@ -91,7 +98,9 @@ impl Evaluator {
 
     /// Evaluates the rules about the agent itself. To be called at least each few seconds.
     pub(super) fn evaluate_agent(&mut self, snapshot: &Snapshot, table: &mut IncidentTable, now: AlertTime) {
-        self.utc_offset = most_common_offset(snapshot).unwrap_or_default();
+        if !std::mem::replace(&mut self.is_offset_current, true) {
+            self.utc_offset = most_common_offset(snapshot).unwrap_or_default();
+        }
         self.refused_logins.retain(|login| now.tick.since(*login) < LOGIN_WINDOW);
         for rule in self.rules.iter() {
             let observation = match rule.rule.condition {
@@ -144,6 +153,7 @@ impl Evaluator {
         let (now, timeline) = (time.now, time.timeline);
         table.record_site(&site.key, Some(reachability(site, timeline)), now);
         let local = now.local(site.utc_offset().unwrap_or(self.utc_offset));
+        let mut figures = Figures::of(site);
         for rule in self.rules_of(&site.key).iter() {
             let is_in_hours =
                 rule.rule.between.is_none_or(|hours| hours.contains(local)) && rule.rule.days.contains(local);
@@ -160,10 +170,10 @@ impl Evaluator {
                     }
                 }
                 AlertCondition::Above(threshold) => {
-                    observe("", figures::compare(site, threshold, true));
+                    observe("", figures.compare(threshold, true));
                 }
                 AlertCondition::Below(threshold) => {
-                    observe("", figures::compare(site, threshold, false));
+                    observe("", figures.compare(threshold, false));
                 }
                 AlertCondition::ClockWrong(by) => observe("", clock_wrong(site, by, time.clock)),
                 AlertCondition::CertificateExpires(within) => {

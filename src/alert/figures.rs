@@ -5,16 +5,29 @@ use crate::config::{AlertFigure, Threshold};
 use crate::plugin::{Data, Quantity};
 use crate::state::SiteState;
 
-/// Compares a figure with its limits. `is_above`: the alert fires above the limit, else below it.
-pub(super) fn compare(site: &SiteState, threshold: Threshold, is_above: bool) -> Evaluation {
-    let Threshold { figure, limit, clear } = threshold;
-    let Some(value) = value(site, figure) else { return Evaluation::Unknown };
-    let (is_beyond, is_clear) =
-        if is_above { (value > limit, value <= clear) } else { (value < limit, value >= clear) };
-    if is_beyond {
-        return Evaluation::Present(None, description(site, threshold, is_above, value));
+/// The figures of a site. Each is computed when the first rule compares it.
+pub(super) struct Figures<'s> {
+    site: &'s SiteState,
+    values: [Option<Option<f64>>; AlertFigure::ALL.len()],
+}
+
+impl<'s> Figures<'s> {
+    pub(super) fn of(site: &'s SiteState) -> Self {
+        Self { site, values: [None; AlertFigure::ALL.len()] }
     }
-    if is_clear { Evaluation::Absent(Some(value)) } else { Evaluation::Hold }
+
+    /// Compares a figure with its limits. `is_above`: the alert fires above the limit, else below it.
+    pub(super) fn compare(&mut self, threshold: Threshold, is_above: bool) -> Evaluation {
+        let Threshold { figure, limit, clear } = threshold;
+        let value = self.values[figure as usize].get_or_insert_with(|| value(self.site, figure));
+        let Some(value) = *value else { return Evaluation::Unknown };
+        let (is_beyond, is_clear) =
+            if is_above { (value > limit, value <= clear) } else { (value < limit, value >= clear) };
+        if is_beyond {
+            return Evaluation::Present(None, description(self.site, threshold, is_above, value));
+        }
+        if is_clear { Evaluation::Absent(Some(value)) } else { Evaluation::Hold }
+    }
 }
 
 /// The current value; `None` while it is unknown.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use smol::future::FutureExt;
 use smol::{Task, Timer};
 
 use super::History;
@@ -13,8 +12,8 @@ use crate::executor;
 use crate::plugin::{Data, Hotspot, Resource};
 use crate::state::{ConnectionState, SiteEvent, SiteState, Store, StoreEvent};
 
-/// How often the history advances if nothing happens.
-const TICK: Duration = Duration::from_secs(10);
+/// How often the history advances if nothing happens: twice in its shortest slot.
+const TICK: Duration = Duration::from_secs(30);
 
 /// The recorder wakes up more often than this. After a longer pause the host was suspended, and nothing is known about
 /// that time.
@@ -26,20 +25,14 @@ pub fn start(history: &Arc<History>, store: &Arc<Store>) -> Task<()> {
     let mut recorder =
         Recorder { history: history.clone(), awake: Moment::now(), clock: store.snapshot().clock };
     executor::spawn(async move {
-        let mut next_tick = Moment::now();
+        let mut ticks = Timer::interval(TICK);
         loop {
-            let tick = async {
-                Timer::after(next_tick.since(Moment::now())).await;
-                None
-            };
-            let event = async { Some(events.next().await) }.or(tick).await;
+            let event = events.next_or_tick(&mut ticks).await;
             let now = Moment::now();
             recorder.wake(now);
-            if let Some(event) = event {
-                recorder.record(&event, now);
-            } else {
-                recorder.tick(now, Clock::system());
-                next_tick = now.after(TICK);
+            match event {
+                Some(event) => recorder.record(&event, now),
+                None => recorder.tick(now, Clock::system()),
             }
         }
     })
@@ -126,7 +119,7 @@ mod tests {
             total_memory: Some(100),
             ..Resource::default()
         };
-        site.readings[0].data = Some(Arc::new(Data::Resource(resource)));
+        site.readings[0].data = Some(Arc::new(Data::Resource(resource.into())));
         site
     }
 

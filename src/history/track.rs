@@ -21,6 +21,18 @@ struct OpenSlot<const N: usize> {
     values: [Accumulator; N],
 }
 
+impl<const N: usize> OpenSlot<N> {
+    /// Adds values that were valid for this time.
+    fn add(&mut self, values: [Option<f64>; N], ms: i64) {
+        let ms = u32::try_from(ms).unwrap_or(u32::MAX);
+        for (sum, value) in self.values.iter_mut().zip(values) {
+            if let Some(value) = value {
+                sum.add(value, ms);
+            }
+        }
+    }
+}
+
 impl<const N: usize> Track<N> {
     pub(super) fn new(series: [Series; N], from_ms: i64) -> Self {
         let open = |resolution: Resolution| OpenSlot {
@@ -41,6 +53,11 @@ impl<const N: usize> Track<N> {
         }
         for (at, resolution) in Resolution::ALL.into_iter().enumerate() {
             let step = resolution.step_ms();
+            // Almost always: without divisions, which are slow.
+            if to_ms < (self.open[at].index + 1) * step {
+                self.open[at].add(values, to_ms - self.until_ms);
+                continue;
+            }
             // Slots before these would be dropped again.
             let kept = step.saturating_mul(i64::try_from(resolution.slots()).unwrap_or(i64::MAX));
             let mut from = self.until_ms.max(to_ms.saturating_sub(kept));
@@ -48,12 +65,7 @@ impl<const N: usize> Track<N> {
                 let index = from.div_euclid(step);
                 let end = to_ms.min((index + 1) * step);
                 self.roll(at, index, timeline);
-                let ms = u32::try_from(end - from).unwrap_or(u32::MAX);
-                for (sum, value) in self.open[at].values.iter_mut().zip(values) {
-                    if let Some(value) = value {
-                        sum.add(value, ms);
-                    }
-                }
+                self.open[at].add(values, end - from);
                 from = end;
             }
             self.roll(at, to_ms.div_euclid(step), timeline);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smol::Timer;
-use smol::future::FutureExt;
 
 use super::entry::JournalEntry;
 use super::reason::Reason;
@@ -15,7 +14,7 @@ use crate::clock::Moment;
 use crate::plugin::Session;
 use crate::state::{ConnectionState, EventReceiver, SiteChange, SiteEvent, SiteState, Store, StoreEvent};
 
-/// How often entries that are too old are removed if no session ends.
+/// How often entries that are too old are removed.
 const EXPIRY_CHECK: Duration = Duration::from_secs(600);
 
 /// The accuracy of the time that a session has left: RouterOS reports whole seconds, and an answer may be late.
@@ -48,13 +47,9 @@ impl Recorder {
 
     /// Records until the future is dropped.
     pub async fn run(mut self, store: &Store, mut events: EventReceiver) {
+        let mut checks = Timer::interval(EXPIRY_CHECK);
         loop {
-            let event = async { Some(events.next().await) };
-            let pause = async {
-                Timer::after(EXPIRY_CHECK).await;
-                None
-            };
-            match event.or(pause).await {
+            match events.next_or_tick(&mut checks).await {
                 Some(event) => self.handle(&event),
                 None => self.journal.expire(Moment::now(), store.snapshot().clock),
             }

@@ -14,17 +14,17 @@ use super::table::Table;
 use crate::routeros::error::Error;
 use crate::routeros::rows::Rows;
 
-/// The data of a plugin.
+/// The data of a plugin. What is large is boxed: each site has several, and most are small.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Data {
     /// Sessions and users.
-    Hotspot(Hotspot),
+    Hotspot(Box<Hotspot>),
     /// The router's version, load and memory.
-    Resource(Resource),
+    Resource(Box<Resource>),
     /// Temperatures, voltages, fans.
     Health(Health),
     /// The rows of a declared plugin.
-    Listing(Listing),
+    Listing(Box<Listing>),
     /// Figures of an internal plugin, which has no rows and no metrics of its own.
     Internal(InternalData),
 }
@@ -135,9 +135,9 @@ impl Data {
     #[must_use]
     pub fn truncated(&self, max_bytes: usize) -> Option<(Self, String)> {
         let truncated = match self {
-            Self::Hotspot(hotspot) => Self::Hotspot(hotspot.truncated(max_bytes)),
+            Self::Hotspot(hotspot) => Self::Hotspot(hotspot.truncated(max_bytes).into()),
             Self::Health(health) => Self::Health(health.truncated(max_bytes)),
-            Self::Listing(listing) => Self::Listing(listing.truncated(max_bytes)),
+            Self::Listing(listing) => Self::Listing(listing.truncated(max_bytes).into()),
             Self::Resource(_) | Self::Internal(_) => return None,
         };
         let rows = |data: &Self| match data {

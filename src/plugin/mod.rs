@@ -188,13 +188,13 @@ impl Plugin {
     ) -> Result<Data, Error> {
         Ok(match self {
             Self::Hotspot => {
-                Data::Hotspot(hotspot::read(answers, previous.and_then(Data::hotspot), context)?)
+                Data::Hotspot(hotspot::read(answers, previous.and_then(Data::hotspot), context)?.into())
             }
-            Self::Resource => Data::Resource(resource::read(answers, context)?),
+            Self::Resource => Data::Resource(resource::read(answers, context)?.into()),
             Self::Health => Data::Health(health::read(answers, context)?),
             Self::Declared(declaration) => {
                 let previous = previous.and_then(Data::listing);
-                Data::Listing(declared::read(declaration, answers, previous, context)?)
+                Data::Listing(declared::read(declaration, answers, previous, context)?.into())
             }
             Self::Internal(internal) => Data::Internal(internal.read(answers, context)?),
         })
@@ -203,7 +203,8 @@ impl Plugin {
     /// The part of `data`, read under an `earlier` declaration of this plugin, that still holds.
     #[must_use]
     pub fn inherit(&self, data: &Data, earlier: &Self) -> Option<Data> {
-        declared::inherit(self.declaration()?, data.listing()?, earlier.declaration()?).map(Data::Listing)
+        let listing = declared::inherit(self.declaration()?, data.listing()?, earlier.declaration()?)?;
+        Some(Data::Listing(listing.into()))
     }
 
     /// The `listen` command that reports changes between the answers, where there is one.

@@ -6,23 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use smol::Timer;
-use smol::channel::{self, Receiver, Sender, TrySendError};
-use smol::future::{Boxed, FutureExt, zip};
+use smol::channel::{self, Receiver};
+use smol::future::{FutureExt, zip};
 use smol::lock::{self, RwLockReadGuardArc};
 
 use super::context::SiteContext;
-use super::refresh_queue::{RefreshRequest, Refreshed};
+use super::mailbox::{JobQueue, Mailbox, RefreshRequest, Refreshed, SiteJob};
 use crate::routeros::error::{Cause, Error};
-
-/// Maximum number of requests for a refresh that wait at one site. They share one refresh, so each takes few bytes.
-const MAX_REFRESHES: usize = 256;
-
-/// Maximum number of jobs that wait for a site's connection. They run one by one, and each may take some seconds.
-const MAX_CONNECTION_JOBS: usize = 8;
-
-/// Maximum number of jobs with connections of their own that wait at one site: each logs in to its router, and the
-/// router logs this.
-const MAX_SEPARATE_JOBS: usize = 1;
 
 /// How long shutting down waits until interrupted actions are logged. It happens at once unless the machine is
 /// overloaded, and the agent must end within 2 s.
@@ -77,39 +67,10 @@ impl fmt::Display for ActionError {
     }
 }
 
-/// Which jobs run one after another with a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobQueue {
-    /// For jobs over the site's connection. They run one at a time, so that the second of two kicks of a session finds
-    /// that it has ended. If the configuration requires another
-    /// connection, the running job is abandoned.
-    Connection,
-    /// For jobs that open a separate connection, one at a time.
-    Separate,
-}
-
-/// A request that the task of a site runs.
-pub(super) type SiteJob = Box<dyn FnOnce(Arc<SiteContext>) -> Boxed<()> + Send>;
-
-/// The receiving end of a [`SiteHandle`].
-#[derive(Debug)]
-pub(super) struct Mailbox {
-    pub(super) refreshes: Receiver<RefreshRequest>,
-    pub(super) connection_jobs: Receiver<SiteJob>,
-    pub(super) separate_jobs: Receiver<SiteJob>,
-}
-
-#[derive(Debug, Clone)]
-struct SiteHandle {
-    refreshes: Sender<RefreshRequest>,
-    connection_jobs: Sender<SiteJob>,
-    separate_jobs: Sender<SiteJob>,
-}
-
 /// The handles of all sites.
 #[derive(Debug)]
 pub struct SiteHandles {
-    handles: RwLock<BTreeMap<String, SiteHandle>>,
+    mailboxes: RwLock<BTreeMap<String, Arc<Mailbox>>>,
     /// Longest wait for a response of a site.
     timeout: Duration,
     /// Read by each action until it is logged. Written once the agent shuts down.
@@ -120,23 +81,19 @@ impl SiteHandles {
     /// A registry without sites. A request to a site fails after `timeout`.
     #[must_use]
     pub fn new(timeout: Duration) -> Self {
-        Self { handles: RwLock::default(), timeout, actions: Arc::default() }
+        Self { mailboxes: RwLock::default(), timeout, actions: Arc::default() }
     }
 
     /// Registers a site, in place of an earlier one with the same key.
-    pub(super) fn open(&self, key: &str) -> Mailbox {
-        // A bounded channel would take the memory of all its places for each site.
-        let (refreshes, incoming) = channel::unbounded();
-        let (connection_jobs, connection) = channel::bounded(MAX_CONNECTION_JOBS);
-        let (separate_jobs, separate) = channel::bounded(MAX_SEPARATE_JOBS);
-        let handle = SiteHandle { refreshes, connection_jobs, separate_jobs };
-        self.handles.write().unwrap_or_else(PoisonError::into_inner).insert(key.into(), handle);
-        Mailbox { refreshes: incoming, connection_jobs: connection, separate_jobs: separate }
+    pub(super) fn open(&self, key: &str) -> Arc<Mailbox> {
+        let mailbox = Arc::<Mailbox>::default();
+        self.mailboxes.write().unwrap_or_else(PoisonError::into_inner).insert(key.into(), mailbox.clone());
+        mailbox
     }
 
     /// Removes a site.
     pub(super) fn close(&self, key: &str) {
-        self.handles.write().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.mailboxes.write().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     /// Keeps the agent running until the guard is dropped, so that an action that shutting down interrupts is logged.
@@ -170,13 +127,7 @@ impl SiteHandles {
     ) -> impl Future<Output = Result<Refreshed, ActionError>> + use<> {
         let (responder, response) = channel::bounded(1);
         let request = RefreshRequest { is_anonymous, responder };
-        let sent = self.handle(key).and_then(|handle| {
-            // Requests that are sent by several threads at once may exceed it by their number.
-            if handle.refreshes.len() >= MAX_REFRESHES {
-                return Err(ActionError::Busy);
-            }
-            send(&handle.refreshes, request)
-        });
+        let sent = self.send(key, |mailbox| mailbox.request(request));
         self.response(sent, response)
     }
 
@@ -201,19 +152,18 @@ impl SiteHandles {
                 }
             })
         });
-        let sent = self.handle(key).and_then(|handle| match queue {
-            JobQueue::Connection => send(&handle.connection_jobs, job),
-            JobQueue::Separate => send(&handle.separate_jobs, job),
-        });
+        let sent = self.send(key, |mailbox| mailbox.send(queue, job));
         self.response(sent, response).await
     }
 
-    fn handle(&self, key: &str) -> Result<SiteHandle, ActionError> {
+    /// Sends something to a site, unless its mailbox is full.
+    fn send(&self, key: &str, send: impl FnOnce(&Mailbox) -> bool) -> Result<(), ActionError> {
         if is_stopping(&self.actions) {
             return Err(ActionError::Stopping);
         }
-        let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
-        handles.get(key).cloned().ok_or(ActionError::NoSite)
+        let mailboxes = self.mailboxes.read().unwrap_or_else(PoisonError::into_inner);
+        let mailbox = mailboxes.get(key).ok_or(ActionError::NoSite)?;
+        if send(mailbox) { Ok(()) } else { Err(ActionError::Busy) }
     }
 
     /// The response to a request, if it was `sent`.
@@ -240,11 +190,4 @@ impl SiteHandles {
 
 fn is_stopping(actions: &lock::RwLock<()>) -> bool {
     actions.try_read().is_none()
-}
-
-fn send<T>(mailbox: &Sender<T>, request: T) -> Result<(), ActionError> {
-    mailbox.try_send(request).map_err(|error| match error {
-        TrySendError::Full(_) => ActionError::Busy,
-        TrySendError::Closed(_) => ActionError::NoSite,
-    })
 }

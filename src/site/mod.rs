@@ -6,7 +6,7 @@
 //!
 //! `sites` starts and stops the tasks. In a task, `supervisor` decides which host to use and when to retry, with
 //! `backoff` and `failback`; `session` is one connection, with `schedule`, `listen_tracker` and `row_check`. Everything
-//! else reaches a task through its `handle`.
+//! else reaches a task through its `handle`, which puts requests into its `mailbox`.
 
 mod backoff;
 mod context;
@@ -14,7 +14,7 @@ mod failback;
 pub mod handle;
 mod heartbeat;
 mod listen_tracker;
-mod refresh_queue;
+mod mailbox;
 mod row_check;
 mod schedule;
 mod session;
@@ -22,5 +22,5 @@ mod sites;
 mod supervisor;
 
 pub use context::SiteContext;
-pub use refresh_queue::Refreshed;
+pub use mailbox::{JobQueue, Refreshed};
 pub use sites::Sites;

@@ -11,7 +11,7 @@ use smol::future::FutureExt;
 use super::context::SiteContext;
 use super::heartbeat::{heartbeat, uptime_of};
 use super::listen_tracker::ListenTracker;
-use super::refresh_queue::{RefreshQueue, Refreshed, request_before};
+use super::mailbox::{RefreshQueue, Refreshed};
 use super::row_check::RowCheck;
 use super::schedule::{ReadScope, Schedule, origin};
 use crate::clock::Moment;
@@ -90,12 +90,12 @@ impl<'c> SiteSession<'c> {
         (self.since.map(|since| since.elapsed()), self.refreshes)
     }
 
-    /// Logs in and refreshes for as long as the router answers.
+    /// Logs in and refreshes for as long as the router answers. A site that waits takes no memory for what is boxed.
     pub(super) async fn run(&mut self) -> Result<Infallible, Error> {
         // A slow router gets twice the time, as in `ask`: a new connection would be another login in its log.
         let timeout = self.config.query_timeout * 2;
         let [user, password] = self.config.credentials();
-        self.client.login(user, password, self.config.login, timeout).await?;
+        Box::pin(self.client.login(user, password, self.config.login, timeout)).await?;
         self.site.update(|site| site.usage.logins += 1);
         let mut scope = ReadScope::All;
         // When all plugins were read last.
@@ -108,7 +108,7 @@ impl<'c> SiteSession<'c> {
             if scope == ReadScope::All || due.len() == self.config.plugins.len() {
                 all_read = now;
             }
-            recheck = match self.refresh(due).await? {
+            recheck = match Box::pin(self.refresh(due)).await? {
                 Some(has_discrepancy) => has_discrepancy.then(|| Instant::now() + self.site.timings.recheck),
                 // The followed plugin was not read: a future recheck stays scheduled, and a missed one is skipped.
                 None => recheck.filter(|at| *at > Instant::now()),
@@ -116,7 +116,7 @@ impl<'c> SiteSession<'c> {
             self.refreshes.respond(&Ok(Refreshed::Asked));
             // Queried on their own, so that a slow answer delays nothing else.
             if internal.iter().any(|plugin| !self.refused.contains(plugin)) {
-                self.refresh(internal).await?;
+                Box::pin(self.refresh(internal)).await?;
             }
             scope = self.wait(recheck, all_read).await?;
         }
@@ -138,7 +138,7 @@ impl<'c> SiteSession<'c> {
                 site.config_differs(&config).await;
                 None
             };
-            let request = request_before(&incoming, until).or(reconfigured);
+            let request = incoming.refresh_before(until).or(reconfigured);
             let request = self.apply_changes_until(request).await?;
             let now = Instant::now();
             if let Some(request) = request {
@@ -160,7 +160,7 @@ impl<'c> SiteSession<'c> {
             } else if now >= next_or_recheck {
                 return Ok(ReadScope::Refresh);
             } else if now >= until {
-                self.ask(&[heartbeat()]).await?;
+                Box::pin(self.ask(&[heartbeat()])).await?;
             }
         }
     }

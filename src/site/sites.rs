@@ -6,7 +6,8 @@ use std::sync::Arc;
 use smol::Task;
 
 use super::context::SiteContext;
-use super::handle::{Mailbox, SiteHandles};
+use super::handle::SiteHandles;
+use super::mailbox::Mailbox;
 use super::supervisor;
 use crate::config::{self, Change, Changes, Config};
 use crate::executor;
@@ -16,7 +17,6 @@ use crate::timings::Timings;
 /// The running sites. Dropping it ends them all.
 #[derive(Debug)]
 pub struct Sites {
-    /// Dropped first: a site's task must not outlive the senders of its mailbox.
     running: BTreeMap<String, RunningSite>,
     store: Arc<Store>,
     handles: Arc<SiteHandles>,
@@ -77,7 +77,12 @@ struct RunningSite {
 }
 
 impl RunningSite {
-    fn start(config: Arc<config::Site>, store: Arc<Store>, mailbox: Mailbox, timings: Arc<Timings>) -> Self {
+    fn start(
+        config: Arc<config::Site>,
+        store: Arc<Store>,
+        mailbox: Arc<Mailbox>,
+        timings: Arc<Timings>,
+    ) -> Self {
         let context = Arc::new(SiteContext::new(config, store, timings));
         let task = executor::spawn(supervisor::run(context.clone(), mailbox));
         Self { context, task }
@@ -110,100 +115,4 @@ fn initial_state(config: &config::Site) -> SiteState {
         SiteState::new(&config.key, &config.name, config.refresh, hosts, config.plugins.iter().cloned());
     state.group.clone_from(&config.group);
     state
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use smol::future::FutureExt;
-    use smol::{Timer, channel};
-
-    use super::*;
-    use crate::config::{Host, Secret};
-    use crate::simulator::{Fault, Router, Settings};
-    use crate::state::Reload;
-
-    /// Upper bound of a test's wait for something that normally happens at once.
-    const TIMEOUT: Duration = Duration::from_secs(10);
-
-    fn config(router: &Router) -> Arc<config::Site> {
-        let host = Host { name: "127.0.0.1".into(), port: router.addr().port() };
-        Arc::new(config::Site::new("awka", vec![host], "api-user", Secret::new("password".into())))
-    }
-
-    fn store(config: &config::Site) -> Arc<Store> {
-        let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
-        store.rearrange(|_| vec![initial_state(config).into()]);
-        store
-    }
-
-    /// Waits on this thread, so that the test detects a task that blocks the executor.
-    #[track_caller]
-    fn wait(what: &str, holds: impl Fn() -> bool) {
-        let began = Instant::now();
-        while !holds() {
-            assert!(began.elapsed() < TIMEOUT, "waited in vain until {what}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Whether the executor still runs other tasks.
-    fn executor_is_responsive() -> bool {
-        let (done, wait) = channel::bounded(1);
-        executor::spawn(async move { done.send(()).await }).detach();
-        let late = async {
-            Timer::after(TIMEOUT).await;
-            false
-        };
-        smol::block_on(async { wait.recv().await.is_ok() }.or(late))
-    }
-
-    /// The site is online and follows changes, or offline between two attempts: each loop of its task gets the closed
-    /// channel.
-    #[test]
-    fn closed_channels_keep_no_site_busy() {
-        for fault in [None, Some(Fault::Refuse)] {
-            for closed in ["refreshes", "connection jobs", "separate jobs"] {
-                let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
-                router.set_fault(fault);
-                let config = config(&router);
-                let store = store(&config);
-                let (refreshes, refreshes_receiver) = channel::bounded(1);
-                let (connection_jobs, connection_receiver) = channel::bounded(1);
-                let (separate_jobs, separate_receiver) = channel::bounded(1);
-                let mailbox = Mailbox {
-                    refreshes: refreshes_receiver,
-                    connection_jobs: connection_receiver,
-                    separate_jobs: separate_receiver,
-                };
-                let site = RunningSite::start(config, store.clone(), mailbox, Arc::default());
-                wait("the site was tried", || !store.snapshot().sites[0].connection_events.is_empty());
-                let mut kept = (Some(refreshes), Some(connection_jobs), Some(separate_jobs));
-                match closed {
-                    "refreshes" => kept.0 = None,
-                    "connection jobs" => kept.1 = None,
-                    _ => kept.2 = None,
-                }
-                assert!(executor_is_responsive(), "{closed}, {fault:?}");
-                if closed != "refreshes" {
-                    wait("the task has ended", || site.task.is_finished());
-                }
-            }
-        }
-    }
-
-    /// This happens if the handles of all sites are dropped before the sites.
-    #[test]
-    fn a_site_whose_channels_are_all_closed_ends() {
-        let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
-        let config = config(&router);
-        let store = store(&config);
-        let handles = SiteHandles::new(TIMEOUT);
-        let site = RunningSite::start(config, store.clone(), handles.open("awka"), Arc::default());
-        wait("it is online", || store.snapshot().sites[0].is_online());
-        drop(handles);
-        wait("the task has ended", || site.task.is_finished());
-        assert!(executor_is_responsive());
-    }
 }

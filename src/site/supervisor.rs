@@ -9,8 +9,7 @@ use smol::future::FutureExt;
 use super::backoff::Backoff;
 use super::context::SiteContext;
 use super::failback::FailbackPolicy;
-use super::handle::Mailbox;
-use super::refresh_queue::{RefreshQueue, request_before};
+use super::mailbox::{JobQueue, Mailbox, RefreshQueue};
 use super::session::SiteSession;
 use crate::clock::Moment;
 use crate::config;
@@ -23,18 +22,19 @@ const HINT_REFUSED_ONCE: &str = "This login worked a moment ago, and RouterOS oc
 
 /// Runs a site's task until it is dropped: it keeps one connection to its router, and concurrently runs the jobs in the
 /// mailbox. The commands of a job have separate tags.
-pub(super) async fn run(site: Arc<SiteContext>, mailbox: Mailbox) {
-    let supervisor = Supervisor::new(site.clone(), RefreshQueue::new(mailbox.refreshes));
+pub(super) async fn run(site: Arc<SiteContext>, mailbox: Arc<Mailbox>) {
+    let supervisor = Supervisor::new(site.clone(), RefreshQueue::new(mailbox.clone()));
     let connection_jobs = async {
-        while let Ok(job) = mailbox.connection_jobs.recv().await {
+        loop {
+            let job = mailbox.next_job(JobQueue::Connection).await;
             let config = site.config();
             // If the agent replaces the connection, this is not an error of the router: the job is abandoned.
             site.must_reconnect(&config).or(job(site.clone())).await;
         }
     };
     let separate_jobs = async {
-        while let Ok(job) = mailbox.separate_jobs.recv().await {
-            job(site.clone()).await;
+        loop {
+            mailbox.next_job(JobQueue::Separate).await(site.clone()).await;
         }
     };
     supervisor.run().or(connection_jobs).or(separate_jobs).await;
@@ -198,8 +198,10 @@ impl Supervisor {
             Ended::Reconfigured
         };
         let config::Host { name, port } = &config.hosts[host];
-        let connecting =
-            async { Ok(connect((name, *port), &config.tls_of(host), config.connect_timeout).await) };
+        // Boxed, because it is larger than the session that follows, and soon over.
+        let connecting = async {
+            Ok(Box::pin(connect((name, *port), &config.tls_of(host), config.connect_timeout)).await)
+        };
         let (client, connection) = match connecting.or(async { Err(must_reconnect().await) }).await {
             Ok(Ok(connected)) => connected,
             Ok(Err(error)) => return Ended::Failed { error, answered: None },
@@ -230,7 +232,7 @@ impl Supervisor {
     /// would have to wait long gets the error at once.
     async fn wait(&mut self, wait: Duration, least: Duration, error: &Error) {
         let began = Instant::now();
-        while let Some(request) = request_before(&self.refreshes.incoming, began + wait).await {
+        while let Some(request) = self.refreshes.incoming.refresh_before(began + wait).await {
             let reuse = request.reuse(self.site.config().refresh, &self.site.timings);
             let soonest = reuse.clamp(least, wait);
             self.refreshes.waiting.push(request);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use super::reading::Reading;
-use super::snapshot::SiteState;
+use super::site_state::SiteState;
 
 /// The menu of the leases.
 const LEASES: &str = "/ip/dhcp-server/lease";
@@ -79,7 +79,7 @@ mod tests {
             assert!(device_names(&site).is_empty(), "before the first read");
             let mut listing = Listing::default();
             listing.table = Table { columns: columns.map(String::from).into(), rows: rows.clone() };
-            site.readings[0].data = Some(Arc::new(Data::Listing(listing)));
+            site.readings[0].data = Some(Arc::new(Data::Listing(listing.into())));
             let expected = expected.iter().map(|(mac, name)| ((*mac).to_string(), *name)).collect();
             assert_eq!(device_names(&site), expected, "{menu} {columns:?}");
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::snapshot::SiteState;
+use super::site_state::SiteState;
 use super::today::{DayTotals, LocalTime};
 use crate::clock::{Clock, Moment};
 use crate::plugin::{Data, Hotspot, Rates};

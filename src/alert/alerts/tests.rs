@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::config::parse;
-use crate::plugin::{Data, Plugin, Resource};
+use crate::plugin::{Data, Following, Internal, Plugin, Resource};
+use crate::routeros::client::Reply;
+use crate::routeros::codepage::Codepage;
 use crate::routeros::error::{Cause, Error};
-use crate::state::{Reload, SiteState, Store};
+use crate::routeros::wire::Sentence;
+use crate::state::{Reading, Reload, SiteState, Store};
 
 /// A store with the sites `a` and `b`, its alerts, and a file with these alerts and this exception for `b`.
 struct Agent {
@@ -64,7 +67,7 @@ impl Agent {
     fn cpu(&mut self, key: &str, percent: u64) {
         self.update(key, |site| {
             let resource = Resource { cpu_load_percent: Some(percent), ..Resource::default() };
-            site.readings[0].data = Some(Arc::new(Data::Resource(resource)));
+            site.readings[0].data = Some(Arc::new(Data::Resource(resource.into())));
             site.readings[0].at = Some(Moment::now());
         });
     }
@@ -200,4 +203,21 @@ fn many_refused_logins_and_a_rejected_file_are_reported() {
     assert_eq!(agent.messages(), ["The configuration file is not in use: it has 1 problem"]);
     agent.store.note_reload(|reload| reload.note(Moment::now(), true, Vec::new()));
     assert_eq!(agent.messages().len(), 1);
+}
+
+#[test]
+fn quiet_hours_follow_the_offset_that_most_sites_have_now() {
+    let mut agent = Agent::new(&config("on: []", ""));
+    let codepage = Codepage::named("windows-1252").unwrap();
+    for (site, offset, expected) in [("a", "+01:00", 3600), ("a", "-02:00", -7200), ("b", "-02:00", -7200)] {
+        let offset = format!("=gmt-offset={offset}");
+        let row = Sentence::from_words(["!re", "=date=2026-11-30", "=time=12:00:00", &offset]);
+        let (answers, now) =
+            ([Ok(Reply { rows: [row].into_iter().collect(), ..Reply::default() })], Moment::now());
+        let reading = Reading::new(Plugin::Internal(Internal::Clock));
+        let reading = reading.after(&answers, now, now, codepage, Following::No);
+        agent.update(site, |site| site.internal = vec![reading]);
+        agent.alerts.advance(&agent.store.snapshot());
+        assert_eq!(agent.alerts.lock().evaluator.utc_offset(), expected, "{site} {offset}");
+    }
 }

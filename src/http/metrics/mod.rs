@@ -119,7 +119,7 @@ mod tests {
         }
         hotspot.servers.entry("empty".into()).or_default();
         hotspot.configured_users = Some(150);
-        Data::Hotspot(hotspot)
+        Data::Hotspot(hotspot.into())
     }
 
     fn health() -> Data {
@@ -163,7 +163,7 @@ mod tests {
             board: Some("hAP ac^2".into()),
             ..Resource::default()
         };
-        read(&mut awka, Data::Resource(resource.clone()));
+        read(&mut awka, Data::Resource(resource.clone().into()));
         let clock = ["=date=1970-01-01", "=time=00:00:00", "=gmt-offset=+01:00"];
         read_internal(&mut awka, Internal::Clock, &[&clock]);
         let pool = ["=name=a \"b\"", "=ranges=10.0.0.2-10.0.0.9"];
@@ -178,7 +178,7 @@ mod tests {
         lagos.mark_offline(&Error::new(Cause::Refused, ""), minute_one());
         let mut owerri = site("owerri");
         owerri.connected(0, minute_one());
-        read(&mut owerri, Data::Resource(Resource { cpu_load_percent: Some(101), ..resource }));
+        read(&mut owerri, Data::Resource(Resource { cpu_load_percent: Some(101), ..resource }.into()));
         read(&mut owerri, health());
         fail(&mut owerri, "hotspot", Cause::Permission);
         fail(&mut owerri, "health", Cause::QueryTimeout);
@@ -202,7 +202,8 @@ mod tests {
             written: Some(minute_one()),
             ..StorageState::default()
         };
-        let snapshot = Snapshot { generation: 0, clock, reload, storage, sites };
+        let mut snapshot = Snapshot::new(reload, sites);
+        (snapshot.clock, snapshot.storage) = (clock, storage);
         let process = Process { resident_bytes: Some(5_562_368), cpu_seconds: Some(1.5), open_fds: Some(30) };
         let journal = Some(JournalStats { entries: 5, dropped: 2, bytes: 600 });
         let attempts = DeliveryRecord { delivered: 7, failed: 2, last: None };
@@ -247,14 +248,7 @@ mod tests {
             Arc::new(site)
         };
         let sites = vec![site("small", 2), site("large", 200)];
-        let reload = Reload::first(None, Vec::new());
-        let snapshot = Snapshot {
-            generation: 0,
-            clock: Clock::system(),
-            reload,
-            storage: StorageState::default(),
-            sites,
-        };
+        let snapshot = Snapshot::new(Reload::first(None, Vec::new()), sites);
         let rendered = |most: usize| {
             let text = render(&snapshot, OwnFigures::default(), most);
             let of = |site: &str| {
@@ -282,14 +276,7 @@ mod tests {
 
     #[test]
     fn values_that_the_system_does_not_report_are_absent() {
-        let reload = Reload::first(None, Vec::new());
-        let snapshot = Snapshot {
-            generation: 0,
-            clock: Clock::system(),
-            reload,
-            storage: StorageState::default(),
-            sites: Vec::new(),
-        };
+        let snapshot = Snapshot::new(Reload::first(None, Vec::new()), Vec::new());
         let text = render(&snapshot, OwnFigures::default(), 0);
         let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
         assert_eq!(

@@ -7,7 +7,7 @@ use crate::plugin::{Data, Declaration, Listing, Plugin, ReadContext, Table};
 use crate::routeros::codepage::Codepage;
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::wire::Sentence;
-use crate::state::{Reading, Reload, Snapshot, StorageState};
+use crate::state::{Reading, Reload, Snapshot};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -91,7 +91,7 @@ fn read(site: &mut SiteState, sessions: &[Session], answer: Option<u32>) {
     counts.logouts += 1;
     hotspot.sessions = sessions.to_vec();
     let at = answer.map(at).or(reading.at);
-    site.put(Reading { data: Some(Data::Hotspot(hotspot).into()), at, error: None, ..reading });
+    site.put(Reading { data: Some(Data::Hotspot(hotspot.into()).into()), at, error: None, ..reading });
 }
 
 /// The router's log has these lines in this minute.
@@ -101,7 +101,7 @@ fn log_lines(site: &mut SiteState, lines: &[&str], minute: u32) {
     let table = Table { columns: vec!["message".into()], rows };
     let mut listing = Listing::default();
     listing.table = table;
-    let data = Data::Listing(listing);
+    let data = Data::Listing(listing.into());
     site.put(Reading { data: Some(data.into()), at: Some(at(minute)), ..reading });
 }
 
@@ -220,13 +220,7 @@ fn sessions_that_vanished_while_events_were_lost_are_recorded() {
     let mut site = SiteState::clone(&recorded.site);
     site.kicks += 1;
     read(&mut site, &[session("chidi", 0, 1)], Some(5));
-    let snapshot = Snapshot {
-        generation: 9,
-        clock: Clock::system(),
-        reload: Reload::first(None, Vec::new()),
-        storage: StorageState::default(),
-        sites: vec![site.into()],
-    };
+    let snapshot = Snapshot::new(Reload::first(None, Vec::new()), vec![site.into()]);
     let resync = StoreEvent::Resync(snapshot.into());
     recorded.recorder.handle(&resync);
     recorded.recorder.handle(&resync);

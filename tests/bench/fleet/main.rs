@@ -1,10 +1,10 @@
 //! What a fleet costs: refreshes against the physical limit and against other programs, at the same simulated routers in
-//! a process of their own, and the HTTP server, event subscribers, a large fleet and its alerts.
+//! a process of their own, and the HTTP server, event subscribers, searches in the journal, a large fleet and its alerts.
 //!
 //! ```sh
 //! cargo bench --bench fleet                                      # 3 minutes: refresh login http subscribers
 //! cargo bench --bench fleet -- refresh --routers 1,1000 --sessions 20
-//! cargo bench --bench fleet -- large alerts --seconds 120
+//! cargo bench --bench fleet -- journal large alerts --seconds 120
 //! cargo bench --bench fleet -- --json > figures.json
 //! ```
 //!
@@ -20,6 +20,7 @@ mod alerts;
 #[allow(dead_code)]
 #[path = "../../support/binary.rs"]
 mod binary;
+mod journal;
 mod large;
 mod login;
 mod mktxp;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
             Part::Subscribers => web::measure_subscribers(&mut report),
             Part::Large => large::measure(options.time, &mut report),
             Part::Alerts => alerts::measure(options.time, &mut report),
+            Part::Journal => journal::measure(&mut report),
         }
     }
     report.finish()

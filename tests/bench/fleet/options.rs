@@ -11,15 +11,17 @@ pub(crate) enum Part {
     Subscribers,
     Large,
     Alerts,
+    Journal,
 }
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("refresh", Part::Refresh),
     ("login", Part::Login),
     ("http", Part::Http),
     ("subscribers", Part::Subscribers),
     ("large", Part::Large),
     ("alerts", Part::Alerts),
+    ("journal", Part::Journal),
 ];
 
 /// The numbers of routers and of sessions at each. Fifty routers have the limit of time; the others show what grows.
