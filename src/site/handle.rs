@@ -11,7 +11,7 @@ use smol::future::{Boxed, FutureExt, zip};
 use smol::lock::{self, RwLockReadGuardArc};
 
 use super::context::SiteContext;
-use super::refresh_queue::{RefreshRequest, Refreshed};
+use super::refresh_queue::RefreshRequest;
 use crate::routeros::error::{Cause, Error};
 
 /// Maximum number of requests for a refresh that wait at one site. They share one refresh, so each takes few bytes.
@@ -156,20 +156,14 @@ impl SiteHandles {
     }
 
     /// Queries a site's router now, even if the returned future is dropped. The future ends once the router has
-    /// answered. Simultaneous requests share one refresh, and there is at most one a second. Anonymous requests make
-    /// the router answer at most once per third of the site's `refresh`.
+    /// answered. Simultaneous requests share one refresh, and there is at most one a second.
     ///
     /// # Errors
     ///
     /// The reason why the router did not answer. After a login, even a refused one, the same error is returned without
     /// another attempt until the backoff ends.
-    pub fn refresh(
-        &self,
-        key: &str,
-        is_anonymous: bool,
-    ) -> impl Future<Output = Result<Refreshed, ActionError>> + use<> {
-        let (responder, response) = channel::bounded(1);
-        let request = RefreshRequest { is_anonymous, responder };
+    pub fn refresh(&self, key: &str) -> impl Future<Output = Result<(), ActionError>> + use<> {
+        let (request, response) = channel::bounded(1);
         let sent = self.handle(key).and_then(|handle| {
             // Requests that are sent by several threads at once may exceed it by their number.
             if handle.refreshes.len() >= MAX_REFRESHES {

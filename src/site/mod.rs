@@ -22,5 +22,4 @@ mod sites;
 mod supervisor;
 
 pub use context::SiteContext;
-pub use refresh_queue::Refreshed;
 pub use sites::Sites;

@@ -1,40 +1,15 @@
 //! The requests for a refresh of one site. All waiting requests share one refresh.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use smol::Timer;
 use smol::channel::{Receiver, Sender};
 use smol::future::{FutureExt, pending};
 
-use super::schedule::ANONYMOUS_SHARE;
 use crate::routeros::error::Error;
-use crate::timings::Timings;
 
-/// A request to query a site's router now.
-#[derive(Debug)]
-pub(super) struct RefreshRequest {
-    /// Whether it came without a token. Such requests make a router answer less often.
-    pub(super) is_anonymous: bool,
-    pub(super) responder: Sender<Result<Refreshed, Error>>,
-}
-
-/// The result of a successful refresh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refreshed {
-    /// The router has answered.
-    Asked,
-    /// The router was not queried: its last answers are recent enough for a request without a token.
-    Recent,
-}
-
-impl RefreshRequest {
-    /// How long after the last attempt to reach the router the request does not cause another one. `refresh` is the
-    /// site's interval.
-    pub(super) fn reuse(&self, refresh: Duration, timings: &Timings) -> Duration {
-        let anonymous = if self.is_anonymous { refresh / ANONYMOUS_SHARE } else { Duration::ZERO };
-        anonymous.max(timings.refresh_reuse)
-    }
-}
+/// A request to query a site's router now: who waits for the outcome.
+pub(super) type RefreshRequest = Sender<Result<(), Error>>;
 
 /// The requests of one site.
 #[derive(Debug)]
@@ -60,13 +35,13 @@ impl RefreshQueue {
     }
 
     /// Answers all waiting requests. A failure also answers the requests that arrived during the refresh.
-    pub(super) fn respond(&mut self, outcome: &Result<Refreshed, Error>) {
+    pub(super) fn respond(&mut self, outcome: &Result<(), Error>) {
         if outcome.is_err() {
             self.gather();
         }
         for request in self.waiting.drain(..) {
             // This fails if the caller was dropped.
-            let _ = request.responder.try_send(outcome.clone());
+            let _ = request.try_send(outcome.clone());
         }
     }
 }
@@ -92,6 +67,8 @@ pub(super) async fn request_before(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use smol::channel;
 
     use super::*;
