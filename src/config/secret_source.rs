@@ -82,8 +82,8 @@ fn from_variable<'f>(check: &mut Validator<'f>, value: FieldValue<'f>, variable:
         return None;
     }
     let error = match (check.environment)(variable).as_deref().map(trimmed) {
-        None => "is not set",
-        Some("") => "is empty",
+        None => "is not set; expected the secret in it",
+        Some("") => "is empty; expected the secret in it",
         Some(secret) => return Some(Secret::new(secret.into())),
     };
     let before = format!("{}: the environment variable", check.path_of(value));
@@ -110,6 +110,11 @@ fn from_file<'f>(check: &mut Validator<'f>, value: FieldValue<'f>, path: &str) -
         }
         Err(error) => error,
     };
-    check.report_file(value, (path, &file), "the secret file", &error);
+    check.report_file(
+        value,
+        (path, &file),
+        "the secret file",
+        &format!("{error}; expected the secret in it"),
+    );
     None
 }

@@ -91,12 +91,12 @@ fn all_problems_are_reported_at_once_with_their_places() {
 )"#;
     let expected = "\
 sites.ron:2:12: unknown field `listn` in http; did you mean `listen`?
-sites.ron:2:44: http.admin: the environment variable NOT_SET is not set
+sites.ron:2:44: http.admin: the environment variable NOT_SET is not set; expected the secret in it
 sites.ron:2:84: http.max_connections: found 3; expected a number from 16 to 65536
 sites.ron:3:25: defaults.refresh: found \"30x\"; expected a duration from 1s to 1day, such as \"10s\"
 sites.ron:3:42: defaults.collect: no plugin is named \"hotspt\"; did you mean `hotspot`? expected one of hotspot, resource, health, interfaces, leases, dhcp-servers, hosts, cookies, ppp, wireless, wifi, queues, netwatch, pools, neighbors, firewall, routerboard, hotspot-log, administrators, or a declaration in `plugins`
 sites.ron:5:26: sites.awka.hosts: found \"10.0.1.1:x\"; expected a host, host:port or [IPv6]:port, such as \"10.0.1.1\" or \"10.0.1.1:8728\"
-sites.ron:5:51: sites.awka.password: the environment variable GONE is not set
+sites.ron:5:51: sites.awka.password: the environment variable GONE is not set; expected the secret in it
 sites.ron:5:73: sites.awka.refresh: found \"10ms\"; expected a duration from 1s to 1day, such as \"10s\"
 sites.ron:6:9: the site \"awka\" is repeated; expected each key once
 sites.ron:6:25: sites.awka.hosts: found []; expected at least one host, such as [\"10.0.1.1\"]
