@@ -43,14 +43,15 @@ pub(super) fn token<'f>(
     // Other characters can't be sent after `Authorization: Bearer`.
     let is_sendable =
         !secret.expose().is_empty() && secret.expose().bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_sendable {
-        let message = "the token is empty or can't be sent; expected a long random text of letters, digits \
-            and signs, with no space";
-        check.report_hidden(value, message);
+    let problem = if !is_sendable {
+        "the token is empty or can't be sent; expected a long random text of letters, digits and signs, with no space"
     } else if is_short(secret.expose()) {
-        check.deprecate(value, SHORT_TOKEN);
-    }
-    is_sendable.then_some(secret)
+        SHORT_TOKEN
+    } else {
+        return Some(secret);
+    };
+    check.report_hidden(value, problem);
+    None
 }
 
 /// Fetches a secret from its source.
