@@ -323,7 +323,7 @@ fn hostile_names_leave_the_text_well_formed_and_bounded() {
 }
 
 #[test]
-fn a_scrape_needs_the_view_token_and_is_never_cached() {
+fn a_scrape_needs_the_view_token_and_is_revalidated() {
     let router = router(Settings::default());
     let http = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let agent = AgentBuilder::default().http(http).site("awka", router.addr(), "").start();
