@@ -49,7 +49,7 @@ impl<'o> RefreshedJson<'o> {
         let mut json = Self::default();
         for (site, outcome) in outcomes {
             match outcome {
-                Ok(_) => json.refreshed.push(site),
+                Ok(()) => json.refreshed.push(site),
                 Err(error) => {
                     json.failed.push(site);
                     if let ActionError::Router(error) = error {
