@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use phsweb_agent::agent::Failure;
 use phsweb_agent::config::Diagnostics;
 
-/// The configuration on a machine with one agent.
-pub(super) const SYSTEM_FILE: &str = "/etc/phsweb-agent/sites.ron";
+/// The first of [`PLACES`], where `--wait` expects the file if none exists.
+pub(super) const FIRST_PLACE: &str = "sites.ron";
 
 /// Paths at which the file is searched for if no argument or variable names it.
-const PLACES: [&str; 2] = ["sites.ron", SYSTEM_FILE];
+const PLACES: [&str; 2] = [FIRST_PLACE, "/etc/phsweb-agent/sites.ron"];
 
 /// The file that the argument or `$PHSWEB_CONFIG` names, or without either, the first default path that exists.
 pub(super) fn find(named: Option<PathBuf>) -> Result<PathBuf, Failure> {

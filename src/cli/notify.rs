@@ -32,11 +32,11 @@ fn notify(options: Options) -> Result<(), Failure> {
     let path = config_file::find(options.config)?;
     let config = config::load(&path, &config::environment)
         .map_err(|problems| config_file::invalid(&problems, &path, "Nothing was sent"))?;
-    let channels = selected(&config, &options.keys)?;
-    if channels.is_empty() {
+    if config.alerts.channels.is_empty() {
         let message = format!("{} has no channel: add one in alerts, to: {{…}}", path.display());
         return Err(Failure::Failed(message));
     }
+    let channels = selected(&config, &options.keys)?;
     let timings = Timings::from_environment()?;
     let client = http_client(&timings, ProxySettings::from_environment(&config::environment)?);
     let width = channels.iter().map(|channel| channel.name.chars().count()).max().unwrap_or_default();

@@ -14,7 +14,7 @@ use phsweb_agent::simulator::{self, BadVersion, Login, Router, Settings};
 use phsweb_agent::timings::Timings;
 
 use super::argument::{Argument, CONFIG, Execute, FILE, HELP, LOG, Options, Subcommand, VERSION, set_listen};
-use super::config_file::{self, SYSTEM_FILE};
+use super::config_file::{self, FIRST_PLACE};
 use super::simulated_site::{at_router, start_router};
 
 pub(super) const COMMAND: Subcommand = Subcommand {
@@ -59,7 +59,7 @@ pub(super) const COMMAND: Subcommand = Subcommand {
 fn run(options: Options, signals: Signals, timings: Timings) -> Result<(), Failure> {
     let Options { config, listen, wait, simulate, .. } = options;
     let path = match config_file::find(config) {
-        Err(Failure::Failed(_)) if wait => SYSTEM_FILE.into(),
+        Err(Failure::Failed(_)) if wait => FIRST_PLACE.into(),
         path => path?,
     };
     // The page shows the path to people who do not know the working directory.

@@ -20,20 +20,10 @@ pub struct Diagnostic {
     pub(super) offset: usize,
     /// The line of the file and the column in it, from 1.
     excerpt: Option<(String, usize)>,
-    severity: Severity,
+    /// Whether the configuration is accepted all the same.
+    is_warning: bool,
     /// The message for the network and the log, without a name that may be a misplaced secret.
     public: Option<Box<Diagnostic>>,
-}
-
-/// The consequence of a diagnostic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Severity {
-    /// The configuration is not accepted.
-    Error,
-    /// Earlier versions accepted it: `check` fails, and `run` warns.
-    Deprecation,
-    /// It is accepted.
-    Warning,
 }
 
 impl Diagnostic {
@@ -46,7 +36,7 @@ impl Diagnostic {
             message,
             offset: usize::MAX,
             excerpt: None,
-            severity: Severity::Error,
+            is_warning: false,
             public: None,
         }
     }
@@ -62,7 +52,7 @@ impl Diagnostic {
             message: printable(message),
             offset: place.start,
             excerpt: Some(excerpt(source, place.start - start..place.end - start, is_shown)),
-            severity: Severity::Error,
+            is_warning: false,
             public: None,
         }
     }
@@ -77,24 +67,15 @@ impl Diagnostic {
         position.unwrap_or((&self.place, None))
     }
 
-    /// `error`, `deprecation` or `warning`.
+    /// `error` or `warning`.
     #[must_use]
     pub fn severity(&self) -> &'static str {
-        match self.severity {
-            Severity::Error => "error",
-            Severity::Deprecation => "deprecation",
-            Severity::Warning => "warning",
-        }
+        if self.is_warning { "warning" } else { "error" }
     }
 
-    /// The same with another severity.
-    pub(super) fn with_severity(self, severity: Severity) -> Self {
-        Self { severity, ..self }
-    }
-
-    /// Whether it is a warning for an existing file only, and a problem in a check.
-    pub(super) fn is_deprecation(&self) -> bool {
-        self.severity == Severity::Deprecation
+    /// The same as a warning.
+    pub(super) fn into_warning(self) -> Self {
+        Self { is_warning: true, ..self }
     }
 
     /// A file that can't be read as text.
@@ -142,7 +123,7 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = if self.severity == Severity::Warning { "warning: " } else { "" };
+        let severity = if self.is_warning { "warning: " } else { "" };
         write!(f, "{}: {severity}{}", self.place, self.message)?;
         for line in self.excerpt().iter().flat_map(|excerpt| excerpt.lines()) {
             write!(f, "\n    {line}")?;

@@ -82,9 +82,11 @@ fn duration(millis: u64) -> humantime::FormattedDuration {
     humantime::format_duration(Duration::from_millis(millis))
 }
 
-/// Whether the format defines a word as a name or value. Then it is not a secret at any place.
+/// Whether the format defines a word as a name or value, or RON for an optional one. Then it is not a secret at any
+/// place.
 pub(super) fn is_reserved(word: &str) -> bool {
-    SECRET_WORDS.contains(&word)
+    ["None", "Some"].contains(&word)
+        || SECRET_WORDS.contains(&word)
         || RULES.iter().chain(SERVICES).any(|(known, ..)| *known == word)
         || FIELDS.iter().any(|field| field.name == word || field.words().contains(&word))
 }

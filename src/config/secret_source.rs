@@ -43,14 +43,15 @@ pub(super) fn token<'f>(
     // Other characters can't be sent after `Authorization: Bearer`.
     let is_sendable =
         !secret.expose().is_empty() && secret.expose().bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_sendable {
-        let message = "the token is empty or can't be sent; expected a long random text of letters, digits \
-            and signs, with no space";
-        check.report_hidden(value, message);
+    let problem = if !is_sendable {
+        "the token is empty or can't be sent; expected a long random text of letters, digits and signs, with no space"
     } else if is_short(secret.expose()) {
-        check.deprecate(value, SHORT_TOKEN);
-    }
-    is_sendable.then_some(secret)
+        SHORT_TOKEN
+    } else {
+        return Some(secret);
+    };
+    check.report_hidden(value, problem);
+    None
 }
 
 /// Fetches a secret from its source.
@@ -82,8 +83,8 @@ fn from_variable<'f>(check: &mut Validator<'f>, value: FieldValue<'f>, variable:
         return None;
     }
     let error = match (check.environment)(variable).as_deref().map(trimmed) {
-        None => "is not set",
-        Some("") => "is empty",
+        None => "is not set; expected the secret in it",
+        Some("") => "is empty; expected the secret in it",
         Some(secret) => return Some(Secret::new(secret.into())),
     };
     let before = format!("{}: the environment variable", check.path_of(value));
@@ -110,6 +111,11 @@ fn from_file<'f>(check: &mut Validator<'f>, value: FieldValue<'f>, path: &str) -
         }
         Err(error) => error,
     };
-    check.report_file(value, (path, &file), "the secret file", &error);
+    check.report_file(
+        value,
+        (path, &file),
+        "the secret file",
+        &format!("{error}; expected the secret in it"),
+    );
     None
 }

@@ -247,17 +247,15 @@ fn matches_etag(tags: &str, etag: &str) -> bool {
     tags.split(',').any(|tag| tag.trim() == etag)
 }
 
-/// Clients may cache a response with a tag, and must revalidate it unless it has its own `Cache-Control`. A response
-/// that must not be stored needs no tag.
+/// Clients may cache a response, and must revalidate it unless it has its own `Cache-Control`.
 fn with_etag(response: Response, etag: &str) -> Response {
-    match response.headers.iter().find(|(name, _)| *name == "Cache-Control") {
-        Some((_, policy)) if policy == "no-store" => response,
-        Some(_) => response.with("ETag", etag).with("Vary", "Accept-Encoding"),
-        None => {
-            let response = response.with("ETag", etag).with("Cache-Control", "private, no-cache");
-            response.with("Vary", "Accept, Accept-Encoding, Authorization, Cookie")
-        }
+    let has_policy = response.headers.iter().any(|(name, _)| *name == "Cache-Control");
+    let response = response.with("ETag", etag);
+    if has_policy {
+        return response.with("Vary", "Accept-Encoding");
     }
+    let response = response.with("Cache-Control", "private, no-cache");
+    response.with("Vary", "Accept, Accept-Encoding, Authorization, Cookie")
 }
 
 fn with_security_fields(response: Response, is_https: bool) -> Response {

@@ -22,5 +22,5 @@ mod sites;
 mod supervisor;
 
 pub use context::SiteContext;
-pub use mailbox::{JobQueue, Refreshed};
+pub use mailbox::JobQueue;
 pub use sites::Sites;

@@ -44,7 +44,7 @@ fn a_site_overrides_defaults_and_the_environment_overrides_both() {
     let text = r#"
             // A comment first.
             (
-                http: (listen: "[::1]:0", title: "Hotspots", view: Token(Env("VIEW")), admin: Token(Plain("t")),
+                http: (listen: "[::1]:0", title: "Hotspots", view: Token(Env("VIEW")), admin: Token(Plain("act-0123456789ab")),
                        max_connections: 64),
                 defaults: (user: "a", refresh: "10s", query_timeout: "2s", live: false, collect: ["resource"]),
                 sites: {
@@ -54,15 +54,15 @@ fn a_site_overrides_defaults_and_the_environment_overrides_both() {
                 },
             )"#;
     let variables = [
-        ("VIEW", "look"),
+        ("VIEW", "look-0123456789a"),
         ("MIKROTIK_TWO_B_HOST", "192.0.2.7"),
         ("MIKROTIK_TWO_B_PORT", "9"),
         ("MIKROTIK_TWO_B_USER", "c"),
         ("MIKROTIK_TWO_B_PASSWORD", "y"),
     ];
     let config = parse_with(text, &variables).unwrap();
-    assert_eq!(config.http.view, Some(Secret::new("look".into())));
-    assert_eq!(config.http.admin, Some(Secret::new("t".into())));
+    assert_eq!(config.http.view, Some(Secret::new("look-0123456789a".into())));
+    assert_eq!(config.http.admin, Some(Secret::new("act-0123456789ab".into())));
     assert_eq!((config.http.listen.to_string().as_str(), config.http.max_connections), ("[::1]:0", 64));
     let [one, two] = config.sites.as_slice() else { panic!() };
     assert_eq!((one.user.as_str(), one.refresh, one.live), ("a", Duration::from_secs(10), false));
@@ -91,12 +91,12 @@ fn all_problems_are_reported_at_once_with_their_places() {
 )"#;
     let expected = "\
 sites.ron:2:12: unknown field `listn` in http; did you mean `listen`?
-sites.ron:2:44: http.admin: the environment variable NOT_SET is not set
+sites.ron:2:44: http.admin: the environment variable NOT_SET is not set; expected the secret in it
 sites.ron:2:84: http.max_connections: found 3; expected a number from 16 to 65536
 sites.ron:3:25: defaults.refresh: found \"30x\"; expected a duration from 1s to 1day, such as \"10s\"
 sites.ron:3:42: defaults.collect: no plugin is named \"hotspt\"; did you mean `hotspot`? expected one of hotspot, resource, health, interfaces, leases, dhcp-servers, hosts, cookies, ppp, wireless, wifi, queues, netwatch, pools, neighbors, firewall, routerboard, hotspot-log, administrators, or a declaration in `plugins`
 sites.ron:5:26: sites.awka.hosts: found \"10.0.1.1:x\"; expected a host, host:port or [IPv6]:port, such as \"10.0.1.1\" or \"10.0.1.1:8728\"
-sites.ron:5:51: sites.awka.password: the environment variable GONE is not set
+sites.ron:5:51: sites.awka.password: the environment variable GONE is not set; expected the secret in it
 sites.ron:5:73: sites.awka.refresh: found \"10ms\"; expected a duration from 1s to 1day, such as \"10s\"
 sites.ron:6:9: the site \"awka\" is repeated; expected each key once
 sites.ron:6:25: sites.awka.hosts: found []; expected at least one host, such as [\"10.0.1.1\"]
@@ -189,8 +189,8 @@ fn secret_files_are_relative_to_the_configuration() {
 #[test]
 fn a_truncated_file_is_rejected_and_shows_no_part_of_a_secret() {
     let text = r#"(
-        http: (admin: Token(Plain("hunter2-admin")), view: Token(
-            Plain("hunter2-view"))),
+        http: (admin: Token(Plain("hunter2-admin-01")), view: Token(
+            Plain("hunter2-view-012"))),
         sites: {"awka": (hosts: ["10.0.1.1"], user: "u", password:
             Plain("hunter2"))},
     )"#;
@@ -252,7 +252,7 @@ fn an_invalid_override_names_its_variable() {
 #[test]
 fn tokens_that_cannot_be_sent_are_rejected() {
     for (token, good) in
-        [("s3cret-~/+=", true), ("", false), ("two words", false), (" t", false), ("tö", false)]
+        [("s3cret-0123-~/+=", true), ("", false), ("two words", false), (" t", false), ("tö", false)]
     {
         let text = AWKA.replace("(sites", &format!("(http: (admin: Token(Plain(\"{token}\"))), sites"));
         let parsed = parse_with(&text, &[]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::history::{no_history, range};
 use crate::http::context::Context;
 use crate::http::message::Response;
+use crate::routeros::value::format_duration;
 
 /// The range, unless the request has another one.
 const RANGE: Duration = Duration::from_secs(30 * 86_400);
@@ -61,16 +62,12 @@ fn svg(name: &str, range: &str, share: Option<f64>) -> String {
     )
 }
 
-/// `30 days`.
+/// `30 days`, or `1d12h`.
 fn in_words(range: Duration) -> String {
-    let mut words = String::new();
-    for c in humantime::format_duration(range).to_string().chars() {
-        if c.is_alphabetic() && words.ends_with(|last: char| last.is_ascii_digit()) {
-            words.push(' ');
-        }
-        words.push(c);
+    match (range.as_secs() / 86_400, range.as_secs() % 86_400) {
+        (days @ 2.., 0) => format!("{days} days"),
+        _ => format_duration(range),
     }
-    words
 }
 
 /// A share in percent, rounded down: only a site without outages has 100 %.
@@ -111,6 +108,9 @@ mod tests {
             assert!(svg.contains("<title>A&lt;b&gt; &amp; &quot;c&quot; : availability "), "{svg}");
             assert!(svg.contains(&format!(">{value}</text>")), "{svg}");
             assert!(svg.contains(&format!("{value} in the last 30 days")), "{svg}");
+        }
+        for (hours, words) in [(1, "1h"), (24, "1d"), (36, "1d12h"), (48, "2 days"), (90 * 24, "90 days")] {
+            assert_eq!(in_words(Duration::from_secs(hours * 3600)), words);
         }
         assert!(svg(&"x".repeat(41), "1h", None).contains(&format!(">{}…</text>", "x".repeat(40))));
     }

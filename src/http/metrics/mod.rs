@@ -23,8 +23,7 @@ use text::Exposition;
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// `GET /metrics`. Clients must not cache it, because figures of the process change at any time. Here they may be as old
-/// as a shared response: a second.
+/// `GET /metrics`. Figures of the process may be as old as a shared response, a second, and change without a new `ETag`.
 pub(super) fn scrape(context: &Context) -> Result<Response, Response> {
     let _guard = context.rendering();
     let journal = context.services.journal.stats();
@@ -32,7 +31,7 @@ pub(super) fn scrape(context: &Context) -> Result<Response, Response> {
         alerts::families(&context.services.alerts.count_firing(), &context.services.notifier.channels());
     let own = OwnFigures { process: Process::now(), log_lines_dropped: logging::dropped(), journal, alerts };
     let text = render(context.snapshot, own, context.max_response() / 2);
-    Ok(Response::new(200, CONTENT_TYPE, text).with("Cache-Control", "no-store"))
+    Ok(Response::new(200, CONTENT_TYPE, text))
 }
 
 /// `max_declared`: room for the series of declared plugins, in bytes.

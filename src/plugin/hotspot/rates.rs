@@ -9,6 +9,10 @@ use crate::clock::Moment;
 /// by a varying fraction of one: over a shorter time the rate would mostly show that.
 const MIN_WINDOW: Duration = Duration::from_secs(5);
 
+/// The same for the first rate, so that the second of two reads at the shortest `refresh` has one: a rough one is better
+/// than none.
+const MIN_FIRST_WINDOW: Duration = Duration::from_millis(900);
+
 /// Traffic rates, as the user sees them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rates {
@@ -41,7 +45,8 @@ impl Meter {
     pub(super) fn advance(self, (upload, download): (u64, u64), read_at: Option<Moment>) -> Self {
         let [more_upload, more_download] = self.bytes.map(u64::from);
         let bytes = [upload.saturating_add(more_upload), download.saturating_add(more_download)];
-        match read_at.map(|now| (now, now.since(self.since))).filter(|(_, window)| *window >= MIN_WINDOW) {
+        let least = if self.rates().is_some() { MIN_WINDOW } else { MIN_FIRST_WINDOW };
+        match read_at.map(|now| (now, now.since(self.since))).filter(|(_, window)| *window >= least) {
             Some((now, window)) => {
                 let per_second = |bytes: u64| narrow(u128::from(bytes) * 1000 / window.as_millis());
                 let rates = bytes.map(|bytes| Some(NonZeroU32::MIN.saturating_add(per_second(bytes))));
@@ -70,7 +75,7 @@ mod tests {
     const GIGABYTE: u64 = 1_000_000_000;
 
     #[test]
-    fn a_rate_spans_at_least_five_seconds() {
+    fn a_rate_spans_at_least_five_seconds_unless_it_is_the_first() {
         /// Answers as milliseconds since the previous one and bytes of upload, and the rate after each in bit/s.
         type Answers = &'static [(u64, u64, Option<u64>)];
         let cases: [(&str, Answers); 6] = [
@@ -78,14 +83,15 @@ mod tests {
             (
                 "a fast refresh",
                 &[
-                    (1000, 5000, None),
-                    (1000, 0, None),
-                    (1000, 0, None),
-                    (1000, 0, None),
-                    (1000, 5000, Some(16_000)),
-                    (1000, 9000, Some(16_000)),
-                    (1000, 0, Some(16_000)),
-                    (3000, 1000, Some(16_000)),
+                    (800, 1000, None),
+                    (200, 4000, Some(40_000)),
+                    (1000, 0, Some(40_000)),
+                    (1000, 0, Some(40_000)),
+                    (1000, 0, Some(40_000)),
+                    (1000, 5000, Some(40_000)),
+                    (1000, 9000, Some(22_400)),
+                    (1000, 0, Some(22_400)),
+                    (4000, 1000, Some(1600)),
                 ],
             ),
             (

@@ -10,7 +10,7 @@ use super::reloading_agent::{ReloadingAgent, WriteMethod, logins_and_connections
 use super::router;
 
 fn waiting(router: &Router) -> AgentBuilder {
-    ["--wait", "--config", "sites.ron", "--listen", "127.0.0.1:0"]
+    ["--wait", "--listen", "127.0.0.1:0"]
         .into_iter()
         .fold(AgentBuilder::default().site("awka", router.addr(), ""), AgentBuilder::argument)
 }
@@ -177,7 +177,10 @@ fn without_a_readable_http_section_no_content_of_the_file_is_shown() {
     assert_eq!(problems.len(), 1, "{config}");
     let place = problems[0]["place"].as_str().unwrap();
     assert!(place.contains("sites.ron:2:"), "{config}");
-    assert_eq!(problems[0]["message"], "http.admin: the environment variable … is not set");
+    assert_eq!(
+        problems[0]["message"],
+        "http.admin: the environment variable … is not set; expected the secret in it"
+    );
     assert!(problems[0]["excerpt"].is_null(), "{config}");
     assert!(config["error"]["moreProblems"].as_u64().unwrap() >= 1, "{config}");
     for path in ["/", "/api/config", "/api/sites"] {

@@ -60,10 +60,12 @@ fn rates_span_two_answers() {
         "a session that ended still counts for the hotspot",
         &[
             (Polled(&["*1 ada M1 1h 1000/0", "*2 chidi M2 1h 0/0"]), NONE),
-            (Silence(2), NONE),
-            (Polled(&["*1 ada M1 1h3s 3500/0", "*2 chidi M2 1h3s 0/0"]), NONE),
-            (Silence(4), NONE),
-            (Polled(&["*2 chidi M2 1h10s 0/0"]), (None, Some(2000))),
+            (Silence(8), NONE),
+            (Polled(&["*1 ada M1 1h10s 1000/0", "*2 chidi M2 1h10s 0/0"]), both(0)),
+            (Silence(2), both(0)),
+            (Polled(&["*1 ada M1 1h14s 3500/0", "*2 chidi M2 1h14s 0/0"]), both(0)),
+            (Silence(4), both(0)),
+            (Polled(&["*2 chidi M2 1h20s 0/0"]), (None, Some(2000))),
         ],
     );
 }
