@@ -134,7 +134,8 @@ pub fn shown<'v>(
 
 /// The text with an ellipsis as the last of `max_chars` characters, if it has more.
 fn shortened(text: &str, max_chars: usize) -> Option<String> {
-    text.char_indices().nth(max_chars)?;
+    // Most need not be counted, because each character takes at least a byte.
+    (text.len() > max_chars).then(|| text.char_indices().nth(max_chars))??;
     let (end, _) = text.char_indices().nth(max_chars.saturating_sub(1))?;
     Some([&text[..end], "…"].concat())
 }

@@ -23,8 +23,8 @@ enum Instruction {
     Has(Vec<u8>),
     /// `?-key`
     Lacks(Vec<u8>),
-    /// `?key=value`, `?=key=value`, `?<key=value`, `?>key=value`
-    Compare(Vec<u8>, Ordering, Vec<u8>),
+    /// `?key=value`, `?=key=value`, `?<key=value`, `?>key=value`, and alternatives of them, such as a hundred ids.
+    Compare(Vec<u8>, Ordering, Vec<Vec<u8>>),
     /// `!`
     Not,
     /// `&`
@@ -58,8 +58,7 @@ impl Query {
         Ok(Self(steps))
     }
 
-    /// Whether the row matches: all values left on the stack must be true. An operation without enough
-    /// values on the stack gets `false`.
+    /// Whether all values that the row leaves on the stack are true. An operation without enough values gets `false`.
     pub(super) fn matches(&self, row: &Row, now: &Now<'_>) -> bool {
         let mut stack: Vec<bool> = Vec::new();
         for step in &self.0 {
@@ -67,14 +66,12 @@ impl Query {
             let value = match step {
                 Instruction::Has(key) => row.read(key, now).is_some(),
                 Instruction::Lacks(key) => row.read(key, now).is_none(),
-                Instruction::Compare(key, ordering, operand) => row.read(key, now).is_some_and(|value| {
-                    // A client that names a hundred ids compares each row with each of them.
-                    let is_text = || key == b".id" || row.get(key).is_none_or(|value| !value.is_counter());
-                    if *ordering == Ordering::Equal && is_text() {
-                        is_same_text(&value, operand)
-                    } else {
-                        compare(&value, operand) == *ordering
-                    }
+                Instruction::Compare(key, ordering, operands) => row.read(key, now).is_some_and(|value| {
+                    let is_text = key == b".id" || row.get(key).is_none_or(|value| !value.is_counter());
+                    operands.iter().any(|operand| match *ordering {
+                        Ordering::Equal if is_text => is_same_text(&value, operand),
+                        _ => compare(&value, operand) == *ordering,
+                    })
                 }),
                 Instruction::Not => !pop(),
                 Instruction::And => pop() & pop(),
@@ -95,8 +92,20 @@ impl Query {
 /// Splits `key=value` at its first `=`.
 fn comparison(word: &[u8], ordering: Ordering) -> Instruction {
     let at = word.iter().position(|&byte| byte == b'=').unwrap_or(word.len());
-    let value = word.get(at + 1..).unwrap_or_default();
-    Instruction::Compare(word[..at].to_vec(), ordering, value.to_vec())
+    Instruction::Compare(word[..at].to_vec(), ordering, vec![word.get(at + 1..).unwrap_or_default().to_vec()])
+}
+
+/// Adds an "or". Two comparisons of one property become one with the values of both.
+fn push_or(steps: &mut Vec<Instruction>) {
+    if let [.., Instruction::Compare(key, by, values), Instruction::Compare(key2, by2, more)] = &mut steps[..]
+        && (key, by) == (key2, by2)
+        && values.len() + more.len() <= MAX_STEPS / 2
+    {
+        values.append(more);
+        steps.pop();
+    } else {
+        steps.push(Instruction::Or);
+    }
 }
 
 fn parse_operations(operations: &[u8], steps: &mut Vec<Instruction>) -> Result<(), TrapReply> {
@@ -115,7 +124,7 @@ fn parse_operations(operations: &[u8], steps: &mut Vec<Instruction>) -> Result<(
         match byte {
             b'!' => steps.push(Instruction::Not),
             b'&' => steps.push(Instruction::And),
-            b'|' => steps.push(Instruction::Or),
+            b'|' => push_or(steps),
             // A dot only ends an index; after anything else it copies the top.
             b'.' if indexed.is_none() && i > 0 => steps.push(Instruction::Copy(0)),
             b'.' => {}
@@ -131,8 +140,7 @@ fn at(stack: &[bool], index: usize) -> bool {
     stack.iter().rev().nth(index).copied().unwrap_or(false)
 }
 
-/// Whether two texts are equal: `007` and `7` are not. Clients may write a flag as `yes` or `no`, as in
-/// commands.
+/// Whether two texts are equal: `007` and `7` are not. Clients may write a flag as `yes` or `no`.
 fn is_same_text(value: &[u8], operand: &[u8]) -> bool {
     value == operand || matches!((value, operand), (b"true", b"yes") | (b"false", b"no"))
 }
@@ -234,6 +242,14 @@ mod tests {
             (&[no, yes, "?#0.0.||", "?#|"], true),
             // A dot after an operation copies the top.
             (&[no, "?#!.&"], true),
+            // Alternatives, also of two properties and in several words.
+            (&["?.id=*B", "?.id=*A", "?#|", "?.id=*C", "?#|"], true),
+            (&["?.id=*B", "?.id=*C", "?#|", "?.id=*D", "?#|"], false),
+            (&["?.id=*B", "?.id=*A", "?#|!"], false),
+            (&[no, "?.id=*B", "?.id=*A", "?#|&"], false),
+            (&["?.id=*B", "?name=awa", "?#|"], true),
+            (&["?>bytes=1000", "?<bytes=1000", "?#|"], true),
+            (&["?>bytes=1000", "?>bytes=899", "?#|"], true),
             // Too few values count as false.
             (&["?#&"], false),
             (&["?#!"], true),

@@ -176,27 +176,11 @@ fn read_to_close(stream: &mut TcpStream, timeout: Duration) -> Vec<u8> {
     bytes
 }
 
-/// Set in a process that has enough descriptors for an attack.
-const ATTACKER: &str = "ABUSE_TEST_ATTACKER";
-
 /// Runs `attack` in another process with more descriptors: the usual 1,024 are too few.
 #[track_caller]
 fn with_descriptors(test: &str, attack: impl FnOnce()) {
-    if std::env::var_os(ATTACKER).is_some() {
-        return attack();
-    }
-    let done = Command::new("sh")
-        .args(["-c", r#"ulimit -n 4096 && exec "$0" --exact --nocapture "abuse::$1""#])
-        .arg(std::env::current_exe().unwrap())
-        .arg(test)
-        .env(ATTACKER, "1")
-        .output()
-        .unwrap();
-    let output = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success(), "{output}{}", String::from_utf8_lossy(&done.stderr));
-    assert!(output.contains(" 1 passed"), "{output}");
-    for figures in output.lines().filter(|line| line.contains(" MB ")) {
-        println!("{figures}");
+    if super::is_own_process(&format!("abuse::{test}"), "ulimit -n 4096") {
+        attack();
     }
 }
 

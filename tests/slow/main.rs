@@ -19,6 +19,7 @@ mod storage;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::process::Command;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use support::raw_router as peer;
@@ -31,6 +32,29 @@ static MACHINE: RwLock<()> = RwLock::new(());
 fn alone() -> RwLockWriteGuard<'static, ()> {
     // A failed test leaves nothing behind that affects the next one.
     MACHINE.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Set in the process of one test.
+const OWN_PROCESS: &str = "SLOW_TEST_OWN_PROCESS";
+
+/// Runs the test with this name again in a process of its own, after `setup` of a shell, and prints its figures. In that
+/// process it returns true.
+#[track_caller]
+fn is_own_process(name: &str, setup: &str) -> bool {
+    if std::env::var_os(OWN_PROCESS).is_some() {
+        return true;
+    }
+    let mut process = Command::new("sh");
+    process.args(["-c", &format!(r#"{setup} && exec "$0" --exact --nocapture "$1""#)]);
+    let done =
+        process.arg(std::env::current_exe().unwrap()).arg(name).env(OWN_PROCESS, "1").output().unwrap();
+    let output = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{output}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(output.contains(" 1 passed"), "{output}");
+    for figures in output.lines().filter(|line| line.contains(" MB ") || line.contains(" KiB ")) {
+        println!("{figures}");
+    }
+    false
 }
 
 /// Lets glibc have one heap and return freed memory to the system, like the allocator of the shipped binary.

@@ -2,16 +2,12 @@
 //! then due to this test.
 
 use std::fs;
-use std::process::Command as Process;
 
 use phsweb_agent::routeros::client::MAX_REPLY;
 use phsweb_agent::routeros::error::{Cause, Error};
 use phsweb_agent::routeros::login::LoginMethod;
 
 use super::peer::{Peer, Session, TIMEOUT, sentence, with};
-
-/// Set in the process that is measured.
-const ALONE: &str = "CLIENT_TEST_ALONE";
 
 /// The limit for a reply: its bytes, and three times as much for the offsets of words and rows and for growing
 /// vectors.
@@ -56,14 +52,7 @@ fn measured(
     script: impl FnOnce(&mut Peer) + Send + 'static,
     act: impl AsyncFnOnce(&Session) -> Result<(), Error>,
 ) {
-    if std::env::var_os(ALONE).is_none() {
-        let name = format!("memory::{test}");
-        let mut process = Process::new(std::env::current_exe().unwrap());
-        let done = process.args(["--exact", "--nocapture", &name]).env(ALONE, "1").output().unwrap();
-        let output = String::from_utf8_lossy(&done.stdout);
-        assert!(done.status.success(), "{output}{}", String::from_utf8_lossy(&done.stderr));
-        assert!(output.contains(" 1 passed"), "{output}");
-        print!("{}", output.lines().find(|line| line.contains(" grew by ")).unwrap_or_default());
+    if !super::is_own_process(&format!("memory::{test}"), "true") {
         return;
     }
     // The first connection also takes threads and code, which are not measured.
@@ -85,19 +74,19 @@ fn measured(
 
 #[test]
 fn word_length_above_the_limit() {
-    let _alone = super::alone();
+    let _shared = super::beside_others();
     flooded("word_length_above_the_limit", BUFFERS, b"\xF0\x7F\xFF\xFF\xFF", |_| vec![b'x'; 4096]);
 }
 
 #[test]
 fn endless_row() {
-    let _alone = super::alone();
+    let _shared = super::beside_others();
     flooded("endless_row", BUFFERS, b"\x03!re", |_| b"\x04=a=b".repeat(100));
 }
 
 #[test]
 fn replies_with_unknown_tags() {
-    let _alone = super::alone();
+    let _shared = super::beside_others();
     flooded("replies_with_unknown_tags", BUFFERS, b"", |_| {
         sentence(&["!re", ".tag=999", "=a=b"]).repeat(100)
     });
@@ -105,7 +94,7 @@ fn replies_with_unknown_tags() {
 
 #[test]
 fn endless_hotspot_rows() {
-    let _alone = super::alone();
+    let _shared = super::beside_others();
     let row = |tag: &str| {
         let words = [
             "!re",
@@ -126,13 +115,13 @@ fn endless_hotspot_rows() {
 
 #[test]
 fn endless_empty_rows() {
-    let _alone = super::alone();
+    let _shared = super::beside_others();
     flooded("endless_empty_rows", REPLY, b"", |tag| sentence(&["!re", tag]).repeat(100));
 }
 
 #[test]
 fn endless_rows_of_short_words() {
-    let _alone = super::alone();
+    let _shared = super::beside_others();
     let row = |tag: &str| {
         let words: Vec<_> = ["!re", tag].into_iter().chain([""; 1000].map(|_| "x")).collect();
         sentence(&words)
@@ -142,14 +131,14 @@ fn endless_rows_of_short_words() {
 
 #[test]
 fn endless_traps() {
-    let _alone = super::alone();
+    let _shared = super::beside_others();
     flooded("endless_traps", REPLY, b"", |tag| sentence(&["!trap", tag]).repeat(100));
 }
 
 /// Any program on the port can send this, because it precedes the login. A login has no tag.
 #[test]
 fn endless_traps_to_a_login() {
-    let _alone = super::alone();
+    let _shared = super::beside_others();
     let script = |peer: &mut Peer| {
         peer.command();
         let traps = sentence(&["!trap"]).repeat(1000);

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +23,14 @@ const KEPT: usize = 100;
 
 /// How often a process is killed.
 const KILLS: usize = 300;
+
+/// Timeout of the lock and of each wait. The lock may be held for a moment by a process that another test is starting.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The intervals of the policies, with this time between regular writes.
+fn timings(state_write: Duration) -> Timings {
+    Timings { state_write, state_lock: TIMEOUT, state_timeout: TIMEOUT, ..Timings::default() }
+}
 
 /// Counts: each time that it is asked for pending records, it has more. It prints the last number on disk.
 #[derive(Default)]
@@ -89,7 +97,7 @@ impl Persist for Numbers {
 fn restored(directory: &Path) -> (u64, Vec<String>) {
     let part = Arc::new(Numbers::default());
     let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
-    let timings = Timings { state_write: Duration::from_secs(3600), ..Timings::default() };
+    let timings = timings(Duration::from_secs(3600));
     drop(smol::block_on(Storage::open(directory.into(), vec![part.clone()], store.clone(), &timings)));
     let problems = store.snapshot().storage.problems.iter().map(|problem| problem.message.clone()).collect();
     let next = part.0.lock().unwrap().next;
@@ -101,7 +109,7 @@ fn restored(directory: &Path) -> (u64, Vec<String>) {
 fn writes_until_it_is_killed() {
     let Some(directory) = std::env::var_os(VARIABLE) else { return };
     let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
-    let timings = Timings { state_write: Duration::ZERO, ..Timings::default() };
+    let timings = timings(Duration::ZERO);
     let parts: Vec<Arc<dyn Persist>> = vec![Arc::new(Numbers::default())];
     let _storage = smol::block_on(Storage::open(directory.into(), parts, store.clone(), &timings));
     loop {
@@ -121,16 +129,22 @@ fn run_and_kill(directory: &Path, limit_kib: Option<u64>) -> (u64, bool) {
         .args(["-c", &format!("{limit}exec \"$0\" --exact storage::writes_until_it_is_killed --nocapture")]);
     command.arg(std::env::current_exe().unwrap()).env(VARIABLE, directory);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let reader = thread::spawn(move || {
-        let lines: Vec<String> = lines.map_while(Result::ok).collect();
-        let written = lines.iter().rev().find_map(|line| line.strip_prefix("written ")?.parse().ok());
-        (written.unwrap_or(0), lines.iter().any(|line| line == "full"))
+    let output = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (report, reports) = mpsc::channel();
+    thread::spawn(move || {
+        let is_report = |line: &String| line == "full" || line.starts_with("written ");
+        // An error means that the test has failed.
+        output.map_while(Result::ok).filter(is_report).try_for_each(|line| report.send(line))
     });
-    thread::sleep(Duration::from_micros(fastrand::u64(0..40_000)));
+    // Most are killed after some writes, however long these take, and a few while they start.
+    let writes = if fastrand::u8(..8) > 0 { fastrand::usize(1..12) } else { 0 };
+    let mut lines: Vec<String> = (0..writes).map_while(|_| reports.recv_timeout(TIMEOUT).ok()).collect();
+    thread::sleep(Duration::from_micros(fastrand::u64(0..if writes > 0 { 3000 } else { 30_000 })));
     child.kill().unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(9), "it ended by itself");
-    reader.join().unwrap()
+    lines.extend(reports);
+    let written = lines.iter().rev().find_map(|line| line.strip_prefix("written ")?.parse().ok());
+    (written.unwrap_or(0), lines.iter().any(|line| line == "full"))
 }
 
 /// Kills the process many times. After each, everything up to the last write is there.
@@ -141,7 +155,7 @@ fn kill_often(limit_kib: impl Fn() -> Option<u64>) -> usize {
         let (written, was_full) = run_and_kill(folder.path(), limit_kib());
         full += usize::from(was_full);
         let (next, problems) = restored(folder.path());
-        assert!(next >= written && next >= last, "{round}: {next} of {written}, before {last}");
+        assert!(next >= written && next >= last, "{round}: {next} of {written}, before {last}: {problems:?}");
         let is_torn = |problem: &String| problem.contains("bytes are incomplete");
         assert!(problems.iter().all(is_torn), "{round}: {problems:?}");
         for entry in std::fs::read_dir(folder.path()).unwrap() {

@@ -325,7 +325,9 @@ impl Agent {
         let body = answer.body_mut().read_to_vec().unwrap();
         let body = text_of(answer.headers(), body);
         let answer = Answer { status: answer.status().as_u16(), head: answer.headers().clone(), body };
-        self.running.secrets.check(&format!("the response to {method} {path}"), &format!("{answer:?}"));
+        for (part, text) in [("head", &format!("{:?}", answer.head)), ("body", &answer.body)] {
+            self.running.secrets.check(&format!("the {part} of the response to {method} {path}"), text);
+        }
         answer
     }
 
