@@ -4,10 +4,10 @@
 const assert = require("node:assert/strict");
 const { have, open, row, run, screenshot, tab, unexpected, url } = require("./browser.js");
 
-const IS_LIVE = () => document.getElementById("live").textContent === "Live.";
+const IS_LIVE = () => document.getElementById("live").textContent === "Live";
 
 async function changesAreAppliedInPlace(browser) {
-  const { page, messages } = await open(browser, "/sites/awka?sort=user", { viewport: { width: 700, height: 500 } });
+  const { page, messages } = await open(browser, "/sites/awka?sort=user", { viewport: { width: 1100, height: 500 } });
   const [first, second, third] = (await have("sessions", "awka")).map(({ user }) => user).sort();
   await page.locator("#sessions .scroll").first().evaluate((region) => (region.scrollLeft = 40));
   await page.evaluate(() => scrollTo(0, 300));
@@ -89,6 +89,16 @@ async function aRouterGoesOfflineAndOnline(browser) {
   await connections.locator("summary").click();
   await connections.getByText("rebooted").first().waitFor();
   assert.deepEqual([...messages, ...wall.messages], []);
+}
+
+async function alertsAreMuted(browser) {
+  const { page, messages } = await open(browser, "/alerts");
+  await page.getByLabel("Mute").selectOption("awka");
+  await page.getByRole("button", { name: "1 hour" }).click();
+  await page.getByText(/Awka: muted until/).waitFor();
+  await page.getByRole("button", { name: "End the mute of Awka" }).click();
+  await page.getByText("No site is muted.").waitFor();
+  assert.deepEqual(messages, []);
 }
 
 async function theConnectionIsLostAndRestored(browser) {
@@ -188,6 +198,7 @@ run(
   changesAreAppliedInPlace,
   aSearchUpdatesWhileTyping,
   aRouterGoesOfflineAndOnline,
+  alertsAreMuted,
   anotherLayoutReloadsThePage,
   manyTabsStayUsable,
   withoutEventsThePagePolls,
