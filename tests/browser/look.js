@@ -137,9 +137,11 @@ async function pagesAreShort(browser) {
     const { page, context, rows } = await heights(address, 360, ".folded tbody tr");
     assert.ok(Math.max(...rows) <= 64, `${address}: rows of ${rows} px`);
     await isNoWiderThanItsRegion(page, `${address} at 360`);
-    const cell = page.locator(`.folded tbody [data-label="${detail}"]:not(:empty)`).first();
+    const filled = page.locator(`[data-label="${detail}"]:not(:empty)`);
+    const first = page.locator(".folded tbody tr").filter({ has: filled }).first();
+    const cell = first.locator(filled);
     assert.ok(!(await cell.isVisible()), address);
-    await page.locator(".folded tbody tr").filter({ has: cell }).first().click({ position: { x: 150, y: 20 } });
+    await first.click({ position: { x: 150, y: 20 } });
     await cell.waitFor();
     await page.setViewportSize({ width: 1280, height: 800 });
     await isNoWiderThanItsRegion(page, `${address} at 1280`);
