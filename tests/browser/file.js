@@ -50,6 +50,18 @@ async function problemsOfTheFileAreShownUntilFixed(browser) {
   }
 }
 
+// The banner about the file belongs to the page behind the dialog.
+async function aDialogContainsOnlyItsQuestion(browser) {
+  const { page, messages } = await open(browser, "/sites/awka");
+  await save(() => page.locator("#config").waitFor(), "wrong");
+  await page.locator("a.disconnect").first().click();
+  const dialog = page.getByRole("dialog", { name: "Disconnect this session?" });
+  await dialog.waitFor();
+  assert.equal(await dialog.getByText("sites.ron").count(), 0);
+  await save(() => page.locator("#config").waitFor({ state: "detached" }), "same");
+  assert.deepEqual(messages, []);
+}
+
 async function aNewPluginAppears(browser) {
   const { page, messages } = await open(browser, "/sites/awka");
   const heading = page.getByRole("heading", { name: "Ports" });
@@ -92,4 +104,10 @@ async function thePageWaitsForTheFirstFile(browser) {
   assert.deepEqual(messages, []);
 }
 
-run(aNewSiteAppears, problemsOfTheFileAreShownUntilFixed, aNewPluginAppears, thePageWaitsForTheFirstFile);
+run(
+  aNewSiteAppears,
+  problemsOfTheFileAreShownUntilFixed,
+  aDialogContainsOnlyItsQuestion,
+  aNewPluginAppears,
+  thePageWaitsForTheFirstFile,
+);

@@ -154,7 +154,7 @@ async function aDeviceIsForgotten(browser) {
   };
   assert.equal(await disconnect(false, "is online again"), 1);
   // Routers report whole seconds: in the first, the login may be later than the click.
-  while ((await page.locator('td[data-label="Online for"]').textContent()).startsWith("0s")) {
+  while ((await page.locator('#sessions td[data-label="Online for"]').textContent()).startsWith("0s")) {
     await page.getByRole("button", { name: "Refresh now" }).click();
     await page.getByRole("status").filter({ hasText: "Refreshed just now." }).waitFor();
   }
@@ -172,8 +172,8 @@ async function everythingWorksWithoutJavaScript(browser) {
   await page.getByRole("button", { name: "Refresh now" }).click();
   await page.getByRole("status").filter({ hasText: "Refreshed just now." }).waitFor();
 
-  await page.getByRole("link", { name: "Upload" }).click();
-  assert.equal(await page.getByRole("columnheader", { name: "Upload" }).getAttribute("aria-sort"), "descending");
+  await page.getByRole("link", { name: "Upload", exact: true }).click();
+  assert.equal(await page.getByRole("columnheader", { name: "Upload", exact: true }).getAttribute("aria-sort"), "descending");
   const before = await users();
   const user = before[1];
   await page.getByRole("searchbox", { name: "Search" }).fill(user);

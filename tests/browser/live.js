@@ -4,10 +4,10 @@
 const assert = require("node:assert/strict");
 const { have, open, row, run, screenshot, tab, unexpected, url } = require("./browser.js");
 
-const IS_LIVE = () => document.getElementById("live").textContent === "Live.";
+const IS_LIVE = () => document.getElementById("live").textContent === "Live";
 
 async function changesAreAppliedInPlace(browser) {
-  const { page, messages } = await open(browser, "/sites/awka?sort=user", { viewport: { width: 700, height: 500 } });
+  const { page, messages } = await open(browser, "/sites/awka?sort=user", { viewport: { width: 1100, height: 500 } });
   const [first, second, third] = (await have("sessions", "awka")).map(({ user }) => user).sort();
   await page.locator("#sessions .scroll").first().evaluate((region) => (region.scrollLeft = 40));
   await page.evaluate(() => scrollTo(0, 300));
@@ -77,6 +77,8 @@ async function aRouterGoesOfflineAndOnline(browser) {
   await card.locator(".state.offline").waitFor();
   await wall.page.locator("#site-lagos.offline").waitFor();
   await page.getByRole("status").filter({ hasText: "Lagos: offline" }).waitFor({ state: "attached" });
+  const table = await tab(context, "/?view=table");
+  await table.page.locator("#site-lagos .users").filter({ hasText: /^had \d+$/ }).waitFor();
   await screenshot(page, "router-down");
   await page.getByRole("button", { name: "Refresh now" }).click();
   await page.getByRole("status").filter({ hasText: /[1-9] of \d sites answered\. Failed: .*Lagos/ }).waitFor();
@@ -88,7 +90,17 @@ async function aRouterGoesOfflineAndOnline(browser) {
   const connections = page.locator("[data-key=connections]");
   await connections.locator("summary").click();
   await connections.getByText("rebooted").first().waitFor();
-  assert.deepEqual([...messages, ...wall.messages], []);
+  assert.deepEqual([...messages, ...wall.messages, ...table.messages], []);
+}
+
+async function alertsAreMuted(browser) {
+  const { page, messages } = await open(browser, "/alerts");
+  await page.getByLabel("Mute").selectOption("awka");
+  await page.getByRole("button", { name: "1 hour" }).click();
+  await page.getByText(/Awka: muted until/).waitFor();
+  await page.getByRole("button", { name: "End the mute of Awka" }).click();
+  await page.getByText("No site is muted.").waitFor();
+  assert.deepEqual(messages, []);
 }
 
 async function theConnectionIsLostAndRestored(browser) {
@@ -188,6 +200,7 @@ run(
   changesAreAppliedInPlace,
   aSearchUpdatesWhileTyping,
   aRouterGoesOfflineAndOnline,
+  alertsAreMuted,
   anotherLayoutReloadsThePage,
   manyTabsStayUsable,
   withoutEventsThePagePolls,

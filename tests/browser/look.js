@@ -101,6 +101,11 @@ async function chartsShowValuesUnderThePointer(browser) {
   }
 }
 
+async function isNoWiderThanItsRegion(page, name) {
+  const [needed, there] = await page.locator(".scroll:has(.folded)").first().evaluate((box) => [box.scrollWidth, box.clientWidth]);
+  assert.ok(needed <= there, `${name}: ${needed} px of ${there}`);
+}
+
 // Rows fold to two lines on a phone, and nothing scrolls sideways.
 async function pagesAreShort(browser) {
   const heights = async (address, width, rows) => {
@@ -128,10 +133,24 @@ async function pagesAreShort(browser) {
   assert.ok(await first.locator("[data-label=Address]").isVisible());
   await phone.context.close();
 
+  for (const [address, detail] of [["/search?q=10.", "MAC address"], ["/alerts", "Since"], ["/sites/awka/users", "Total"], ["/api", "Parameters"]]) {
+    const { page, context, rows } = await heights(address, 360, ".folded tbody tr");
+    assert.ok(Math.max(...rows) <= 64, `${address}: rows of ${rows} px`);
+    await isNoWiderThanItsRegion(page, `${address} at 360`);
+    const filled = page.locator(`[data-label="${detail}"]:not(:empty)`);
+    const first = page.locator(".folded tbody tr").filter({ has: filled }).first();
+    const cell = first.locator(filled);
+    assert.ok(!(await cell.isVisible()), address);
+    await first.click({ position: { x: 150, y: 20 } });
+    await cell.waitFor();
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await isNoWiderThanItsRegion(page, `${address} at 1280`);
+    await context.close();
+  }
+
   for (const width of [1280, 1920, 2560]) {
     const { page, context } = await heights("/sites/full", width, "#sessions tbody tr");
-    const [needed, there] = await page.locator("#sessions .scroll").evaluate((box) => [box.scrollWidth, box.clientWidth]);
-    assert.ok(needed <= there, `the sessions take ${needed} px of ${there} at ${width}`);
+    await isNoWiderThanItsRegion(page, `sessions at ${width}`);
     const [chart, facts] = await Promise.all([page.locator(".now .chart").first(), page.locator(".now .panel")].map((part) => part.boundingBox()));
     assert.ok(facts.x >= chart.x + chart.width, "the figures are next to the chart");
     await context.close();

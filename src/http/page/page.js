@@ -1,6 +1,5 @@
-// Keeps the page up to date: subscribes to events, fetches the page again after a change and updates what differs, so
-// that scroll position, focus, selection and input stay. Without JavaScript, links and forms do everything and the page
-// reloads.
+// Keeps the page up to date: fetches it again after an event and updates what differs, so that scroll position, focus,
+// selection and input stay. Without JavaScript, links and forms do everything and the page reloads.
 //
 // The script runs in each page, and in a SharedWorker that subscribes for all visible ones: a browser opens at most six
 // connections to a server, so that six tabs with subscriptions of their own would block any other request.
@@ -119,7 +118,6 @@ function runPage() {
   );
   // Who is logged in, and the version of the assets.
   const layoutOf = (page) => ["#account", "script"].map((part) => page.querySelector(part)?.outerHTML).join();
-  const icon = document.querySelector("link[rel=icon]");
   const states = () => [...main.querySelectorAll("[data-state]")].map(({ dataset }) => `${dataset.name}: ${dataset.state}`);
   let updatedAt = Date.now();
   let isLost = false;
@@ -184,13 +182,11 @@ function runPage() {
     const before = states();
     localize(page);
     // The wall has no bell.
-    for (const part of document.querySelectorAll("#bell, #main")) morph(part, page.getElementById(part.id));
+    for (const part of document.querySelectorAll("#icon, #bell, #main")) morph(part, page.getElementById(part.id));
     document.title = page.title;
-    const nextIcon = page.querySelector("link[rel=icon]");
-    if (nextIcon && !icon.isEqualNode(nextIcon)) icon.setAttribute("href", nextIcon.getAttribute("href"));
     if (!focused.isConnected) {
       // If its row is gone, the focus goes to the row in its place.
-      const other = neighbours.find((row) => row?.isConnected)?.querySelector("a") ?? (main.querySelector("#sessions .scroll") ?? main.querySelector(".scroll"));
+      const other = neighbours.find((row) => row?.isConnected)?.querySelector("a") ?? main.querySelector(".scroll");
       other?.focus({ preventScroll: true });
     } else if (focused !== document.activeElement) {
       focused.focus({ preventScroll: true });
@@ -199,7 +195,7 @@ function runPage() {
     const changed = states().filter((state) => !before.includes(state));
     if (changed.length) announcement.textContent = changed.join(", ");
     updatedAt = Date.now();
-    showConnection("Live.", false);
+    showConnection("Live", false);
   }
 
   function scheduleFetch() {
@@ -276,7 +272,7 @@ function runPage() {
         node.setAttribute(name, new URL(node.getAttribute(name), url));
       }
     }
-    dialog.firstElementChild.replaceChildren(...page.getElementById("main").children);
+    dialog.firstElementChild.replaceChildren(...page.querySelectorAll("main > :not([role=status])"));
     dialog.lastElementChild.textContent = "";
     if (dialog.open) dialog.querySelector("[data-back]").focus();
     else dialog.showModal();
@@ -347,8 +343,7 @@ function runPage() {
     const { width } = chart.querySelector(".curves").viewBox.baseVal;
     showValues(chart.parentNode, Math.floor(((clientX - start) / (right - start)) * width));
   }
-  document.addEventListener("pointermove", onPointer);
-  document.addEventListener("pointerdown", onPointer);
+  for (const type of ["pointermove", "pointerdown"]) document.addEventListener(type, onPointer);
 
   main.addEventListener("keydown", ({ target, key }) => {
     const move = { ArrowLeft: -1, ArrowRight: 1 }[key];
@@ -369,9 +364,9 @@ function runPage() {
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (!form.matches(".search, .refresh, .confirm")) return leave();
+    if (!form.matches("main [role=search], .refresh, .confirm")) return leave();
     event.preventDefault();
-    if (form.matches(".search")) search(form);
+    if (form.matches("[role=search]")) search(form);
     else submit(form);
   });
 
@@ -403,7 +398,7 @@ function runPage() {
     history.replaceState(null, "", address);
     showNotice(notice.textContent);
   }
-  showConnection("Live.", false);
+  showConnection("Live", false);
   setInterval(showAge, 1000);
   fetchWhenIdle();
   try {

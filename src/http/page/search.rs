@@ -20,8 +20,16 @@ pub(super) const FIND: &str = "find";
 /// Sites that are listed above the sessions. A text that more names contain is no name.
 const MAX_SITES: usize = 10;
 
-/// The columns after the user and the site.
-const COLUMNS: [&str; 7] = ["Address", "MAC address", "Device", "Comment", "Online for", "Rate ↓", "Rate ↑"];
+/// The columns after the user and the site, with the class of their cells if these contain numbers.
+const COLUMNS: [(&str, &str); 7] = [
+    ("Address", ""),
+    ("MAC address", ""),
+    ("Device", ""),
+    ("Comment", ""),
+    ("Online for", "number"),
+    ("Download rate", "end download"),
+    ("Upload rate", "below upload"),
+];
 
 #[derive(Template)]
 #[template(path = "search.html")]

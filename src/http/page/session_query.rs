@@ -67,8 +67,8 @@ pub(super) static COLUMNS: [Column; 15] = [
     column("user", "User", Value::Text(|listed| Some(listed.session.user()))),
     second("device", "Device", ("", ""), Value::Text(|listed| listed.device)),
     second("comment", "Comment", ("", ""), Value::Text(|listed| listed.session.comment())),
-    column("download-rate", "Rate ↓", Value::Rate(|rates| rates.download)),
-    column("upload-rate", "Rate ↑", Value::Rate(|rates| rates.upload)),
+    column("download-rate", "Download rate", Value::Rate(|rates| rates.download)),
+    column("upload-rate", "Upload rate", Value::Rate(|rates| rates.upload)),
     column("download", "Download", Value::Bytes(Session::bytes_out)),
     column("upload", "Upload", Value::Bytes(Session::bytes_in)),
     column("quota", "Quota", Value::Quota),
@@ -108,13 +108,14 @@ impl Column {
         })
     }
 
-    /// The class of its cells: that of a column that a folded row shows, or of a number.
+    /// The classes of its cells: their place in a folded row, or that of a number.
     pub(super) fn class(&self) -> Option<&'static str> {
-        match self.value {
-            Value::Rate(_) | Value::Quota => Some(self.name),
-            _ if self.name == "user" => Some(self.name),
-            Value::Time(_) | Value::Bytes(_) => Some("number"),
-            Value::Text(_) | Value::Address(_) => None,
+        match self.name {
+            "user" => Some("lead"),
+            "quota" => Some("quota"),
+            "download-rate" => Some("end download"),
+            "upload-rate" => Some("below upload"),
+            _ => self.is_number().then_some("number"),
         }
     }
 

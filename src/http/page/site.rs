@@ -111,8 +111,11 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
         received: bytes(site.usage.received_bytes),
         is_admin,
         has_admin: context.http.admin.is_some(),
-        hidden: hidden.join(" and "),
         hides_several: hidden.len() > 1,
+        hidden: match hidden.split_last() {
+            Some((last, others @ [_, ..])) => format!("{} and {last}", others.join(", ")),
+            _ => hidden.concat(),
+        },
     }))
 }
 

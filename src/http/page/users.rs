@@ -63,6 +63,7 @@ struct UserHeading {
     /// The query that sorts by it.
     query: Option<String>,
     sorted: Option<&'static str>,
+    is_number: bool,
 }
 
 /// `GET /sites/{site}/users`. Invalid parts of the query are ignored.
@@ -102,7 +103,7 @@ pub(in crate::http) fn show(context: &Context) -> Result<HandlerOutput, Response
             }
             (list, _) => {
                 let error = list.err().unwrap_or(ActionError::NoSite);
-                action_error::page(layout, &error, "The users are not known", &format!("sites/{key}"))
+                action_error::page(layout, &error, "The users could not be read", &format!("sites/{key}"))
             }
         }
     }))
@@ -149,7 +150,8 @@ fn heading(title: &'static str, field: Option<&'static str>, query: &UserQuery, 
         _ => SortOrder::Descending,
     };
     let sorted_by = |field| link(&UserQuery { sort: Some((field, next)), ..query.clone() }, search, None);
-    UserHeading { title, query: field.map(sorted_by), sorted: order.map(SortOrder::name) }
+    let is_number = matches!(title, "Limit" | "Time" | "Upload" | "Download" | "Total");
+    UserHeading { title, query: field.map(sorted_by), sorted: order.map(SortOrder::name), is_number }
 }
 
 struct UserRow<'p> {

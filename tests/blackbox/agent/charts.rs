@@ -36,7 +36,7 @@ fn a_site_shows_charts_and_a_table_with_the_values_of_the_history() {
         (drawn == users && first_cell == "23").then_some(())
     });
     let page = agent.page("/sites/awka?range=3h");
-    assert!(page.contains("<strong>Users online</strong> <small><span>now 23, peak 23 at "), "{page}");
+    assert!(page.contains("<strong>Users online</strong> <small><span>latest 23, peak 23 at "), "{page}");
     let availability = agent.json("/api/sites/awka/availability");
     assert_eq!(availability["24h"]["share"], 1.0);
     assert_eq!(parts(&page, "<dt>24 hours</dt><dd>", " <")[0], "100 %");

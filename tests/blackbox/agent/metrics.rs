@@ -397,7 +397,10 @@ fn sensor_states_have_metrics_and_abnormal_ones_are_on_the_card() {
         assert_eq!(series.get(&name), Some(&1.0), "{name}");
     }
     let page = agent.page("/");
-    assert!(page.contains("<dd>psu2-state: fail</dd>"), "expected normal figures of the others: {page}");
+    assert!(
+        page.contains("<p class=\"warning\">Not ok: psu2-state: fail</p>"),
+        "expected normal figures of the others: {page}"
+    );
 }
 
 #[test]

@@ -201,7 +201,7 @@ fn a_refusal_is_a_page_with_the_reason() {
     agent.wait_for_error("awka", "closed");
     for (what, answer) in [
         ("The session was not disconnected", agent.post(&path, &body)),
-        ("The users are not known", agent.get("/sites/awka/users")),
+        ("The users could not be read", agent.get("/sites/awka/users")),
     ] {
         is_page(&answer, 502, what);
         assert!(answer.body.contains("/ip service"), "expected a hint: {}", answer.body);
@@ -241,7 +241,7 @@ fn buttons_refresh_and_test() {
     let tested = agent.post("/sites/awka/test", "");
     is_page(&tested, 200, "All steps succeeded");
     for step in ["resolve", "connect", "login", "hotspot", "listen"] {
-        assert!(tested.body.contains(&format!(">{step}</td>")), "{step}: {}", tested.body);
+        assert!(tested.body.contains(&format!(">{step}<details>")), "{step}: {}", tested.body);
     }
     // Text from the query is not shown.
     for code in ["nothing", "%3Cb%3E", "Ended", "Session%20disconnected."] {

@@ -62,17 +62,6 @@ pub(super) fn band(
     path
 }
 
-/// The area from the known heights down to `floor`, to the end of the last interval of each run.
-pub(super) fn area(heights: impl IntoIterator<Item = Option<i32>>, floor: i32) -> String {
-    let mut path = String::new();
-    for (start, run) in runs(heights) {
-        let _ = write!(path, "M{start} {floor}V{}", run[0]);
-        follow(&mut path, run[0], run[1..].iter().copied(), 1);
-        let _ = write!(path, "h1V{floor}");
-    }
-    path
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,11 +73,6 @@ mod tests {
         assert_eq!(line(HEIGHTS), "M0 5l1 2 1 0M5 2h0");
         assert_eq!(line([None, Some(9), Some(4), Some(0)]), "M1 9l1-5 1-4");
         assert_eq!(line([None, None]), "");
-    }
-
-    #[test]
-    fn gaps_interrupt_an_area() {
-        assert_eq!(area(HEIGHTS, 20), "M0 20V5l1 2 1 0h1V20M5 20V2h1V20");
     }
 
     #[test]

@@ -164,18 +164,18 @@ fn values(slot: Figure, scale: ValueScale) -> String {
     if min == max { avg } else { format!("{avg} {min} {max}") }
 }
 
-/// The latest value and the peak: `now 38, peak 47 at 20:10`.
+/// The latest value and the peak: `latest 38, peak 47 at 20:10`.
 fn summary(curve: &Curve, scale: ValueScale, offset: UtcOffset) -> Option<String> {
     let (at, peak) = curve.peak()?;
-    let now = curve.slots.iter().rev().take(2).flatten().next();
-    let now = now.map(|slot| format!("now {}, ", scale.text(slot.avg))).unwrap_or_default();
+    let latest = curve.slots.iter().rev().take(2).flatten().next();
+    let latest = latest.map(|slot| format!("latest {}, ", scale.text(slot.avg))).unwrap_or_default();
     let range = curve.until() - curve.from;
     let at = match curve.step {
         86_400.. => format!("on {}", offset.day_and_month(at)),
         _ if range > 86_400 + curve.step => format!("at {}", offset.moment(at, curve.step)),
         _ => format!("at {}", offset.time(at)),
     };
-    Some(format!("{now}peak {} {at}", scale.text(peak.max)))
+    Some(format!("{latest}peak {} {at}", scale.text(peak.max)))
 }
 
 fn title(kind: MarkKind) -> &'static str {
@@ -229,7 +229,7 @@ mod tests {
     fn a_chart_names_its_latest_value_and_its_peak() {
         let svg = plot("30 47 - 38", &[]).unwrap();
         for part in [
-            r#"<figcaption id="chart-users"><strong>Users online</strong> <small><span>now 38, peak 47 at 04:05</span> </small>"#,
+            r#"<figcaption id="chart-users"><strong>Users online</strong> <small><span>latest 38, peak 47 at 04:05</span> </small>"#,
             r#"<svg role="img" tabindex="0" aria-labelledby="chart-users" height="196">"#,
             r#"data-from="1795921200" data-step="300" data-offset="3600" data-unit="users""#,
             r#"data-values="30,47,,38""#,

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::curve::Curve;
-use super::path::area;
+use super::path::line;
 use super::value_scale::{ChartUnit, ValueScale};
 
 /// The height in units of the path. One is about a pixel.
@@ -12,10 +12,10 @@ const HEIGHT: u16 = 24;
 /// Maximum number of points: half an hour each for a day and the current one, and some 400 bytes.
 const POINTS: usize = 49;
 
-/// A curve of users as an area, with its extremes as text.
+/// A curve of users, with its extremes as text.
 #[derive(Template)]
 #[template(
-    source = r#"<svg class="spark" role="img" aria-label="{{ label }}" viewBox="0 0 {{ points }} {{ height }}" preserveAspectRatio="none"><path d="{{ path }}"/></svg>"#,
+    source = r#"<svg class="spark" role="img" aria-label="{{ label }}" viewBox="-.5 -1 {{ points }} {{ height + 2 }}" preserveAspectRatio="none"><path d="{{ path }}"/></svg>"#,
     ext = "html"
 )]
 pub(in crate::http::page) struct Sparkline {
@@ -37,8 +37,7 @@ impl Sparkline {
             label: format!("{title}: {} to {}", scale.text(least), scale.text(peak)),
             points: curve.slots.len(),
             height: HEIGHT,
-            // Below the visible part, so that only the curve has a line.
-            path: area(heights, i32::from(HEIGHT) + 2),
+            path: line(heights),
         })
     }
 }
@@ -73,7 +72,7 @@ mod tests {
     #[test]
     fn gaps_stay_and_nothing_known_is_no_line() {
         let svg = Sparkline::new("<b>", &curve(0, 1800, "10 - - 20")).unwrap().to_string();
-        assert!(svg.contains(r#"<path d="M0 26V12h1V26M3 26V0h1V26"/>"#), "{svg}");
+        assert!(svg.contains(r#"<path d="M0 12h0M3 0h0"/>"#), "{svg}");
         assert!(svg.contains("aria-label=\"&#60;b&#62;: 10 to 20\""), "{svg}");
         assert!(Sparkline::new("Users", &curve(0, 1800, "- -")).is_none());
     }
