@@ -6,7 +6,7 @@ use std::time::Duration;
 use askama::Template;
 
 use super::format::{Date, date, duration, time_of_day};
-use super::layout::{AccountMenu, Layout, render, see_other};
+use super::layout::{Layout, render, see_other};
 use super::notice::{self, Notice};
 use crate::alert::{AlertRecord, AlertState, AlertTime, MAX_MUTE, Mute, Tick};
 use crate::http::alert_actions::{self, MuteRequest};

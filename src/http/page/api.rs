@@ -3,7 +3,7 @@
 use askama::Template;
 use serde_json::Value;
 
-use super::layout::{AccountMenu, Layout, render};
+use super::layout::{Layout, render};
 use crate::http::api::openapi;
 use crate::http::context::Context;
 use crate::http::message::Response;

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::action_error;
-use super::layout::{AccountMenu, Layout, render};
+use super::layout::{Layout, render};
 use crate::action::ActionError;
 use crate::action::diagnose::{Diagnose, DiagnosticStep};
 use crate::http::actions;

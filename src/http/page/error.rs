@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::layout::{AccountMenu, Layout, render};
+use super::layout::{Layout, render};
 use crate::http::message::{Method, Request, Response, problem};
 
 #[derive(Template)]

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::format::{Date, bytes, date};
-use super::layout::{AccountMenu, Layout, render, see_other};
+use super::layout::{Layout, render, see_other};
 use super::notice::{self, Notice};
 use super::session_query::{self, SessionQuery};
 use super::{action_error, error, search, site};

@@ -31,6 +31,28 @@ pub(in crate::http) struct Layout {
     pub(super) search: Option<String>,
 }
 
+/// The icon, the manifest and the style. This and the next two parts of the layout are templates of their own, so that the
+/// binary has them once, and not in each page.
+#[derive(Template)]
+#[template(path = "layout_links.html")]
+pub(super) struct LayoutLinks<'l> {
+    layout: &'l Layout,
+}
+
+/// The search field, the bell and the account.
+#[derive(Template)]
+#[template(path = "layout_menu.html")]
+pub(super) struct LayoutMenu<'l> {
+    layout: &'l Layout,
+}
+
+/// Problems and warnings of the configuration and of stored data.
+#[derive(Template)]
+#[template(path = "layout_banners.html")]
+pub(super) struct LayoutBanners<'l> {
+    layout: &'l Layout,
+}
+
 /// Problems or warnings of the configuration.
 pub(super) struct Banner {
     pub(super) file: String,
@@ -68,6 +90,18 @@ impl Layout {
         let (storage, assets) = (StorageState::default(), asset::hash());
         let (bell, banner, reload_s, offline, search) = (None, None, RELOAD_S, 0, None);
         Self { title, root, account, bell, banner, storage, assets, reload_s, offline, search }
+    }
+
+    pub(super) fn links(&self) -> LayoutLinks<'_> {
+        LayoutLinks { layout: self }
+    }
+
+    pub(super) fn menu(&self) -> LayoutMenu<'_> {
+        LayoutMenu { layout: self }
+    }
+
+    pub(super) fn banners(&self) -> LayoutBanners<'_> {
+        LayoutBanners { layout: self }
     }
 
     /// Adds the number of sites that are offline, and for the admin the search field.

@@ -5,7 +5,7 @@ use askama::Template;
 use super::card::Card;
 use super::format::{bits_per_second, bytes, grouped};
 use super::history::sparkline;
-use super::layout::{AccountMenu, Layout, render};
+use super::layout::{Layout, render};
 use super::notice;
 use super::overview_query::{OverviewLayout, OverviewQuery, SITE_COLUMNS, SiteColumn, SiteFilter};
 use super::setup;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use askama::Template;
 
 use super::format::{bits_per_second, duration};
-use super::layout::{AccountMenu, Layout, render};
+use super::layout::{Layout, render};
 use super::notice;
 use super::session_list::{kick_path, shorten};
 use super::session_query::{MAX_SEARCH, ROWS};

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::layout::{AccountMenu, Layout, render, see_other};
+use super::layout::{Layout, render, see_other};
 use crate::config::{NewSite, NewSiteField, Secret};
 use crate::http::context::Context;
 use crate::http::message::{HandlerOutput, Response, problem};

@@ -6,7 +6,7 @@ use super::card::Card;
 use super::ended_sessions::{self, EndedSession};
 use super::format::{bytes, grouped};
 use super::history::{HistorySection, sparkline};
-use super::layout::{AccountMenu, Layout, render, see_other};
+use super::layout::{Layout, render, see_other};
 use super::notice;
 use super::session_list::SessionList;
 use super::session_query::SessionQuery;

@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::action_error;
 use super::format::{bytes, duration};
-use super::layout::{AccountMenu, Layout, render};
+use super::layout::{Layout, render};
 use super::session_list::shorten;
 use super::session_query::{MAX_SEARCH, percent};
 use crate::action::ActionError;
