@@ -78,7 +78,7 @@ impl Action for Diagnose {
             let (config, replies) = (config.clone(), site.store.budget().replies.clone());
             executor::spawn(async move {
                 let mut steps = Vec::new();
-                Diagnosis::new(&config, host, &replies, |step| steps.push(step)).run().await;
+                Diagnosis::new(&config, host, &replies, &mut |step| steps.push(step)).run().await;
                 steps
             })
         };
@@ -92,25 +92,30 @@ impl Action for Diagnose {
 }
 
 /// Tests each host of a site over a separate connection, with one login, and reports each step when it ends.
-pub async fn diagnose(config: &config::Site, mut report: impl FnMut(DiagnosticStep)) {
+pub async fn diagnose(config: &config::Site, mut report: impl FnMut(DiagnosticStep) + Send) {
     for host in 0..config.hosts.len() {
         Diagnosis::new(config, host, &Arc::default(), &mut report).run().await;
     }
 }
 
-struct Diagnosis<'d, R> {
+struct Diagnosis<'d> {
     config: &'d config::Site,
     host: &'d Host,
     tls: Cow<'d, Tls>,
     /// The memory that the replies of all connections share.
     replies: &'d Arc<Replies>,
-    report: R,
+    report: &'d mut (dyn FnMut(DiagnosticStep) + Send),
     /// The step in progress, and when it began.
     current: Option<(String, Instant)>,
 }
 
-impl<'d, R: FnMut(DiagnosticStep)> Diagnosis<'d, R> {
-    fn new(config: &'d config::Site, host: usize, replies: &'d Arc<Replies>, report: R) -> Self {
+impl<'d> Diagnosis<'d> {
+    fn new(
+        config: &'d config::Site,
+        host: usize,
+        replies: &'d Arc<Replies>,
+        report: &'d mut (dyn FnMut(DiagnosticStep) + Send),
+    ) -> Self {
         let (host, tls) = (&config.hosts[host], config.tls_of(host));
         Self { config, host, tls, replies, report, current: None }
     }
