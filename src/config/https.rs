@@ -11,13 +11,13 @@ use futures_rustls::rustls::crypto::CryptoProvider;
 use futures_rustls::rustls::crypto::ring::{default_provider, sign::any_supported_type};
 use futures_rustls::rustls::server::ParsedCertificate;
 use futures_rustls::rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
-use futures_rustls::rustls::{CertificateError, ServerConfig, SignatureAlgorithm};
+use futures_rustls::rustls::{ServerConfig, SignatureAlgorithm};
 use ring::digest::{Context, SHA256};
 
 use super::fingerprint::{Digest, Fingerprints, is_open_to_all};
 use super::table::Section;
 use super::validator::{FieldValue, Validator};
-use crate::net::tls::{certificate_date as date, certificate_ends, date_error};
+use crate::net::tls::{certificate_ends, date_error, date_problem};
 
 /// Maximum size of a file, in bytes: a chain of ten certificates with the longest RSA keys has a third of it.
 const MAX_PEM_FILE: u64 = 64 * 1024;
@@ -150,8 +150,8 @@ impl Https {
             (Part::Key, format!("the key {key} {problem}; use ECDSA with P-256 instead"))
         });
         let cert = self.cert.display();
-        let out_of_date =
-            out_of_date(&self.leaf).map(|why| (Part::Cert, format!("the certificate {cert} {why}")));
+        let out_of_date = date_error(&self.leaf, UnixTime::now()).and_then(|error| date_problem(&error));
+        let out_of_date = out_of_date.map(|why| (Part::Cert, format!("the certificate {cert} {why}")));
         open.into_iter().chain(long).chain(out_of_date).collect()
     }
 }
@@ -245,21 +245,6 @@ fn is_long_rsa(key: &dyn SigningKey) -> bool {
     const OF_2048_BITS: usize = 294;
     key.algorithm() == SignatureAlgorithm::RSA
         && key.public_key().is_some_and(|public| public.as_ref().len() > OF_2048_BITS + 4)
-}
-
-/// The problem of a certificate's dates by this machine's clock.
-fn out_of_date(leaf: &CertificateDer) -> Option<String> {
-    match date_error(leaf, UnixTime::now())? {
-        CertificateError::ExpiredContext { time, not_after } => {
-            Some(format!("ended at {}, and it is {} here", date(not_after), date(time)))
-        }
-        CertificateError::NotValidYetContext { time, not_before } => Some(format!(
-            "begins at {}, and it is {} here; is this machine's clock set?",
-            date(not_before),
-            date(time)
-        )),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -124,11 +124,22 @@ pub fn date_error(certificate: &CertificateDer, time: UnixTime) -> Option<Certif
     }
 }
 
-/// A time of a certificate as a date.
-#[must_use]
-pub fn certificate_date(time: UnixTime) -> impl fmt::Display {
-    let since = Duration::from_secs(time.as_secs()).min(END_OF_9999);
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + since)
+/// What is wrong with the dates of a certificate, if an error is about these: `ended at …`.
+pub fn date_problem(error: &CertificateError) -> Option<String> {
+    let date = |time: &UnixTime| {
+        let since = Duration::from_secs(time.as_secs()).min(END_OF_9999);
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + since)
+    };
+    match error {
+        CertificateError::ExpiredContext { time, not_after } => {
+            Some(format!("ended at {}, and it is {} here", date(not_after), date(time)))
+        }
+        CertificateError::NotValidYetContext { time, not_before } => {
+            let (begin, now) = (date(not_before), date(time));
+            Some(format!("begins at {begin}, and it is {now} here; is this machine's clock set?"))
+        }
+        _ => None,
+    }
 }
 
 /// Performs the handshake with the peer named `host`.
@@ -313,7 +324,6 @@ fn failed(error: &rustls::Error) -> Error {
 
 fn certificate_error(why: &CertificateError) -> Error {
     use CertificateError as Why;
-    let date = certificate_date;
     let message = match why {
         Why::Other(OtherError(other)) => {
             let message = other.to_string();
@@ -332,16 +342,11 @@ fn certificate_error(why: &CertificateError) -> Error {
         Why::BadSignature => "the certificate is signed by another authority of the same name as one that \
             is trusted, or its RSA key is under 2048 bits, or the peer does not have its key"
             .into(),
-        Why::ExpiredContext { time, not_after } => {
-            format!("the certificate ended at {}, and it is {} here", date(*not_after), date(*time))
-        }
-        Why::NotValidYetContext { time, not_before } => format!(
-            "the certificate begins at {}, and it is {} here; is this machine's clock set?",
-            date(*not_before),
-            date(*time)
-        ),
         Why::UnknownIssuer => "the certificate is signed by none of the authorities that are trusted".into(),
-        other => format!("the certificate is not accepted: {other}"),
+        other => match date_problem(other) {
+            Some(problem) => format!("the certificate {problem}"),
+            None => format!("the certificate is not accepted: {other}"),
+        },
     };
     Error::new(Cause::Certificate, message)
 }
