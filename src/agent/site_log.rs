@@ -1,6 +1,6 @@
 //! Log lines about sites: routers that go online or offline, and plugins that fail, recover or have partial data.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use log::Level;
@@ -33,7 +33,7 @@ type LeveledLine = (Level, String);
 /// Renders the lines, and remembers which ones it must not repeat.
 #[derive(Default)]
 struct SiteLog {
-    sites: BTreeMap<String, Reported>,
+    sites: HashMap<String, Reported>,
 }
 
 /// The state of a site according to the log.

@@ -3,7 +3,6 @@
 //! Alertmanager resolves an alert at its `endsAt`. Like Prometheus, the agent sends an alert that fires again and again,
 //! each time with an end that is later: so alerts of an agent that has gone resolve on their own.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json as object};
@@ -22,16 +21,18 @@ const CRITICAL: [&str; 2] = [SITE_DOWN, UPLINK_LOST];
 
 /// The alerts that were announced and have not been resolved.
 #[derive(Debug, Default)]
-pub(super) struct FiringAlerts(BTreeMap<String, Alert>);
+pub(super) struct FiringAlerts(Vec<Alert>);
 
 impl FiringAlerts {
     /// Records the alerts of a message that was delivered.
     pub(super) fn record(&mut self, message: &Notification) {
         for alert in &message.alerts {
+            self.0.retain(|known| known.id != alert.id);
             if alert.state == AlertState::Resolved {
-                self.0.remove(&alert.id);
-            } else if self.0.len() < MAX_FIRING || self.0.contains_key(&alert.id) {
-                self.0.insert(alert.id.clone(), alert.clone());
+                continue;
+            }
+            if self.0.len() < MAX_FIRING {
+                self.0.push(alert.clone());
             } else {
                 log::warn!(
                     "alert={:?} msg=\"more than {MAX_FIRING} alerts fire, so this one is sent once\"",
@@ -42,24 +43,20 @@ impl FiringAlerts {
     }
 
     /// Alerts that were saved.
-    pub(super) fn restored(alerts: Vec<Alert>) -> Self {
-        let alerts = alerts.into_iter().take(MAX_FIRING);
-        Self(alerts.map(|alert| (alert.id.clone(), alert)).collect())
+    pub(super) fn restored(mut alerts: Vec<Alert>) -> Self {
+        alerts.truncate(MAX_FIRING);
+        Self(alerts)
     }
 
-    pub(super) fn alerts(&self) -> impl Iterator<Item = &Alert> {
-        self.0.values()
+    pub(super) fn alerts(&self) -> &[Alert] {
+        &self.0
     }
 
     /// All of them as a message, unless there is none.
     pub(super) fn message(&self) -> Option<Notification> {
-        let alerts: Vec<Alert> = self.alerts().cloned().collect();
-        (!alerts.is_empty()).then(|| Notification {
-            id: 0,
-            title: String::new(),
-            text: String::new(),
-            alerts,
-        })
+        let alerts = self.0.clone();
+        let message = Notification { id: 0, title: String::new(), text: String::new(), alerts };
+        Some(message).filter(|message| !message.alerts.is_empty())
     }
 }
 

@@ -115,7 +115,7 @@ impl ChannelState {
         SavedChannel {
             queued: content.queue.messages().map(|message| (**message).clone()).collect(),
             dropped: content.queue.dropped(),
-            firing: content.firing.alerts().cloned().collect(),
+            firing: content.firing.alerts().to_vec(),
         }
     }
 

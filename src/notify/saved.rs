@@ -1,6 +1,6 @@
 //! The messages of all channels as bytes, for the state directory.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ const VERSION: u8 = 1;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SavedMessages {
     version: u8,
-    pub(super) channels: BTreeMap<String, SavedChannel>,
+    pub(super) channels: HashMap<String, SavedChannel>,
 }
 
 /// The messages of a channel.
@@ -29,7 +29,7 @@ pub(super) struct SavedChannel {
 }
 
 impl SavedMessages {
-    pub(super) fn of(channels: BTreeMap<String, SavedChannel>) -> Self {
+    pub(super) fn of(channels: HashMap<String, SavedChannel>) -> Self {
         Self { version: VERSION, channels }
     }
 
@@ -65,7 +65,7 @@ mod tests {
     fn saved_messages_are_read_again() {
         let queued = vec![message("é", "a\nb", vec![resolved("SiteDown", "awka")])];
         let channel = SavedChannel { queued, dropped: 3, firing: vec![firing("SiteDown", "jos")] };
-        let saved = SavedMessages::of(BTreeMap::from([("ops".to_string(), channel)]));
+        let saved = SavedMessages::of(HashMap::from([("ops".to_string(), channel)]));
         assert_eq!(SavedMessages::decode(&saved.encode().unwrap()), Ok(saved));
     }
 

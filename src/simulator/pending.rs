@@ -1,7 +1,5 @@
 //! The running commands of one connection: their limits, and how they are cancelled.
 
-use std::collections::BTreeMap;
-
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::{Task, future};
 
@@ -41,6 +39,7 @@ pub(super) enum CommandKind {
 
 /// A running command.
 struct Command {
+    key: u64,
     tag: Option<Vec<u8>>,
     kind: CommandKind,
     /// Bytes of its reply that are held.
@@ -48,16 +47,16 @@ struct Command {
     task: Task<()>,
 }
 
-/// The running commands. Dropping it ends them.
+/// The running commands, in the order of their starts. Dropping it ends them.
 pub(super) struct Pending {
-    commands: BTreeMap<u64, Command>,
+    commands: Vec<Command>,
     last_key: u64,
     notices: (Sender<CommandNotice>, Receiver<CommandNotice>),
 }
 
 impl Pending {
     pub(super) fn new() -> Self {
-        Self { commands: BTreeMap::new(), last_key: 0, notices: unbounded() }
+        Self { commands: Vec::new(), last_key: 0, notices: unbounded() }
     }
 
     /// Runs a command concurrently with the others. `act` gets its key and the sender of its notices.
@@ -75,7 +74,7 @@ impl Pending {
             act.await;
             let _ = notices.try_send(CommandNotice::Finished(key));
         });
-        self.commands.insert(key, Command { tag, kind, cost, task });
+        self.commands.push(Command { key, tag, kind, cost, task });
     }
 
     /// The next notice of a command.
@@ -89,19 +88,19 @@ impl Pending {
 
     /// Marks a command as one that only sends changes from now on.
     pub(super) fn set_endless(&mut self, key: u64) {
-        if let Some(command) = self.commands.get_mut(&key) {
+        if let Some(command) = self.commands.iter_mut().find(|command| command.key == key) {
             (command.kind, command.cost) = (CommandKind::Endless, 0);
         }
     }
 
     /// Removes a command that has ended.
     pub(super) fn finish(&mut self, key: u64) {
-        self.commands.remove(&key);
+        self.commands.retain(|command| command.key != key);
     }
 
     /// Whether every running command is endless.
     pub(super) fn is_endless(&self) -> bool {
-        self.commands.values().all(|command| command.kind == CommandKind::Endless)
+        self.commands.iter().all(|command| command.kind == CommandKind::Endless)
     }
 
     /// Whether a command has to wait until others have ended.
@@ -122,7 +121,7 @@ impl Pending {
 
     /// The running commands except `/cancel`.
     fn without_cancels(&self) -> impl Iterator<Item = &Command> {
-        self.commands.values().filter(|command| command.kind != CommandKind::Cancel)
+        self.commands.iter().filter(|command| command.kind != CommandKind::Cancel)
     }
 
     /// Cancels the commands with a tag, or all commands if none is named. Returns the sentences to send, in
@@ -133,10 +132,10 @@ impl Pending {
         let is_hit = |command: &Command| {
             command.kind != CommandKind::Cancel && (tag.is_none() || tag == command.tag.as_deref())
         };
-        let keys: Vec<u64> = self.commands.iter().filter(|(_, c)| is_hit(c)).map(|(key, _)| *key).collect();
+        let (hit, others) = std::mem::take(&mut self.commands).into_iter().partition(is_hit);
+        self.commands = others;
         let (mut sentences, mut ends) = (Vec::new(), Vec::new());
-        for key in keys {
-            let Some(Command { tag, task, .. }) = self.commands.remove(&key) else { continue };
+        for Command { tag, task, .. } in hit {
             // `Some` means that the command had already ended.
             if task.cancel().await.is_none() {
                 sentences.push(TrapReply::interrupted().sentence(tag.as_deref()));
@@ -150,7 +149,7 @@ impl Pending {
 
     /// Ends all commands without a reply.
     pub(super) async fn abort_all(&mut self) {
-        for command in std::mem::take(&mut self.commands).into_values() {
+        for command in std::mem::take(&mut self.commands) {
             command.task.cancel().await;
         }
     }

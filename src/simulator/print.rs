@@ -3,7 +3,7 @@
 //! Sources: MikroTik's documentation of the API ("Queries", "Command word"), and traces of real
 //! routers for `!empty`, `.dead=true` and the place of the tag.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use super::clock::Now;
 use super::query::Query;
@@ -36,7 +36,7 @@ pub(super) struct Print {
     /// The attributes to show; all of them without a `.proplist`.
     proplist: Option<Vec<Vec<u8>>>,
     /// The `.id`s of the rows to show; all rows if none is named.
-    ids: Option<BTreeSet<Vec<u8>>>,
+    ids: Option<HashSet<Vec<u8>>>,
 }
 
 impl Print {
@@ -67,7 +67,7 @@ impl Print {
 
     /// Whether the print selects the row.
     pub(super) fn matches(&self, row: &Row, now: &Now<'_>) -> bool {
-        let is_named = |ids: &BTreeSet<Vec<u8>>| ids.contains(row.id.as_bytes());
+        let is_named = |ids: &HashSet<Vec<u8>>| ids.contains(row.id.as_bytes());
         self.ids.as_ref().is_none_or(is_named) && self.query.matches(row, now)
     }
 

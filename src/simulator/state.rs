@@ -1,6 +1,6 @@
 //! The state of a router: its menus, its clock, its counters and the current fault.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::clock::{Now, RouterClock};
@@ -26,7 +26,7 @@ const BOOT_WITHOUT_USERS: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) settings: Settings,
-    pub(super) tables: BTreeMap<String, MenuTable>,
+    pub(super) tables: HashMap<String, MenuTable>,
     pub(super) clock: RouterClock,
     pub(super) rng: fastrand::Rng,
     pub(super) fault: Option<Fault>,
@@ -34,7 +34,7 @@ pub(super) struct State {
     pub(super) has_refused: bool,
     pub(super) counters: Counters,
     /// The numbers of the open connections that are not broken.
-    pub(super) intact: BTreeSet<u64>,
+    pub(super) intact: HashSet<u64>,
     /// The time of the last boot.
     pub(super) booted: Duration,
 }
@@ -51,7 +51,7 @@ impl State {
         let booted = clock.at().saturating_sub(uptime);
         let tables =
             MENUS.iter().map(|(menu, rules)| ((*menu).to_string(), MenuTable::new(*rules))).collect();
-        let (counters, intact) = (Counters::default(), BTreeSet::new());
+        let (counters, intact) = (Counters::default(), HashSet::new());
         Self { settings, tables, clock, rng, fault: None, has_refused: false, counters, intact, booted }
     }
 

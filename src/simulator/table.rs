@@ -1,6 +1,6 @@
 //! A menu's rows and the `listen` commands that follow them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use smol::channel::{Receiver, Sender, bounded};
@@ -36,8 +36,8 @@ pub(super) struct MenuTable {
     rows: BTreeMap<u64, Row>,
     /// The position of each `.id`.
     positions: HashMap<String, u64>,
-    /// The positions of each value of the attribute `rules.index`.
-    index: HashMap<Vec<u8>, BTreeSet<u64>>,
+    /// The positions of each value of the attribute `rules.index`, in ascending order.
+    index: HashMap<Vec<u8>, Vec<u64>>,
     last_position: u64,
     last_id: u32,
     subscribers: Vec<ListenSubscriber>,
@@ -171,7 +171,9 @@ impl MenuTable {
     fn put(&mut self, position: u64, row: Row) {
         let indexed = row.bytes(self.rules.index);
         if !indexed.is_empty() {
-            self.index.entry(indexed.to_vec()).or_default().insert(position);
+            let positions = self.index.entry(indexed.to_vec()).or_default();
+            positions.push(position);
+            positions.sort_unstable();
         }
         self.rows.insert(position, row);
     }
@@ -180,7 +182,7 @@ impl MenuTable {
         let row = self.rows.remove(&position)?;
         let indexed = row.bytes(self.rules.index);
         if let Some(positions) = self.index.get_mut(indexed) {
-            positions.remove(&position);
+            positions.retain(|other| *other != position);
             if positions.is_empty() {
                 self.index.remove(indexed);
             }

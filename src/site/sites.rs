@@ -1,6 +1,6 @@
 //! The tasks of all sites: starts and stops them as the configuration changes. Unchanged sites keep running.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use smol::Task;
@@ -17,7 +17,7 @@ use crate::timings::Timings;
 /// The running sites. Dropping it ends them all.
 #[derive(Debug)]
 pub struct Sites {
-    running: BTreeMap<String, RunningSite>,
+    running: HashMap<String, RunningSite>,
     store: Arc<Store>,
     handles: Arc<SiteHandles>,
     timings: Arc<Timings>,
@@ -27,7 +27,7 @@ impl Sites {
     /// Starts without sites. Sites write to this store and are reached through these handles.
     #[must_use]
     pub fn new(store: Arc<Store>, handles: Arc<SiteHandles>, timings: Arc<Timings>) -> Self {
-        Self { running: BTreeMap::new(), store, handles, timings }
+        Self { running: HashMap::new(), store, handles, timings }
     }
 
     /// Applies the changes that lead to `new`. An unchanged site keeps its task, its connection and its state.
@@ -91,7 +91,7 @@ impl RunningSite {
 
 /// The state of the sites of `new`, in its order.
 fn arrange(known: Vec<Arc<SiteState>>, changes: &Changes, new: &Config) -> Vec<Arc<SiteState>> {
-    let mut known: BTreeMap<String, Arc<SiteState>> =
+    let mut known: HashMap<String, Arc<SiteState>> =
         known.into_iter().map(|site| (site.key.clone(), site)).collect();
     let mut arranged = |config: &config::Site| {
         let change =
