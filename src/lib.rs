@@ -30,6 +30,7 @@
 //! | [`clock`] | moments that stay correct when the system clock is set |
 //! | [`memory`] | the memory budget: how much of the routers' replies may be held for all sites together |
 //! | [`executor`] | the thread that runs all tasks |
+//! | [`deadline`] | limits the time of a future |
 //! | [`text`] | makes text from routers and clients safe for a terminal or the log, and short; hexadecimal digits |
 //! | [`timings`] | the intervals of all policies, which tests shorten |
 //!
@@ -40,7 +41,7 @@
 //! cli → simulator → routeros::wire
 //! ```
 //!
-//! Dependencies point to the right only, and may skip modules. No two files import each other. The last six modules of the
+//! Dependencies point to the right only, and may skip modules. No two files import each other. The last seven modules of the
 //! table are used by several others. `tests/blackbox/architecture.rs` lists what each module may use, and checks all of
 //! this. `http` never sees a client of a router: it renders a snapshot, and sends a request to the site's task if a
 //! router must be asked.
@@ -90,6 +91,7 @@ pub mod agent;
 pub mod alert;
 pub mod clock;
 pub mod config;
+pub mod deadline;
 pub mod executor;
 pub mod history;
 pub mod http;

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use smol::channel::Receiver;
-use smol::future::{FutureExt, pending};
-use smol::{Task, Timer, unblock};
+use smol::future::pending;
+use smol::unblock;
 
 use super::diagnostics::{public, summary};
 use super::failure::Failure;
 use crate::clock::Moment;
 use crate::config::{self, Config, Diagnostics, Watch};
+use crate::deadline::within;
 use crate::state::{Reload, ReloadDiagnostic, Store};
 use crate::timings::Timings;
 
@@ -85,7 +86,7 @@ impl ConfigReloader {
         let is_requested = requested_within(requests, self.poll).await;
         // This runs on another thread, because a disk that hangs must not block the clients.
         let watch = self.watch.clone();
-        let checking = unblock(move || {
+        let mut checking = unblock(move || {
             let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
             let result = if is_requested {
                 Some(watch.reload(&config::environment))
@@ -94,13 +95,14 @@ impl ConfigReloader {
             };
             (result, public(&watch.unlinked()), !watch.path().exists())
         });
-        let (took_too_long, (result, unlinked, is_missing)) = match within(self.check_timeout, checking).await
-        {
-            Ok(checked) => (false, checked),
+        let checked = within(self.check_timeout, &mut checking).await;
+        let took_too_long = checked.is_none();
+        let (result, unlinked, is_missing) = match checked {
+            Some(checked) => checked,
             // The kernel can't cancel it. No other check starts until it returns.
-            Err(checking) => {
+            None => {
                 self.report_hanging(store);
-                (true, checking.await)
+                checking.await
             }
         };
         let snapshot = store.snapshot();
@@ -201,32 +203,16 @@ impl ConfigReloader {
     }
 }
 
-/// The result of a task if it ends within this time. Otherwise returns the task, which continues.
-async fn within<T>(most: Duration, mut task: Task<T>) -> Result<T, Task<T>> {
-    let late = async {
-        Timer::after(most).await;
-        None
-    };
-    match async { Some((&mut task).await) }.or(late).await {
-        Some(done) => Ok(done),
-        None => Err(task),
-    }
-}
-
 /// Waits until a reload is requested, for this long at most, and returns whether it was. A closed channel does not
 /// count as a request: otherwise the files would be read without pause.
 async fn requested_within(requests: &Receiver<()>, most: Duration) -> bool {
     let request = async {
         match requests.recv().await {
-            Ok(()) => true,
+            Ok(()) => {}
             Err(_) => pending().await,
         }
     };
-    let late = async {
-        Timer::after(most).await;
-        false
-    };
-    request.or(late).await
+    within(most, request).await.is_some()
 }
 
 /// Whether a problem reveals no site and no other content of the file: it is about the syntax, `http`, or a whole file.
@@ -244,16 +230,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_check_that_takes_too_long_is_handed_back_and_continues() {
+    fn a_check_that_takes_too_long_continues() {
         let (answer, answered) = std::sync::mpsc::channel();
-        let checking = unblock(move || answered.recv().unwrap());
-        let Err(checking) = smol::block_on(within(Duration::from_millis(10), checking)) else {
-            panic!("the task ended before it was answered");
-        };
+        let mut checking = unblock(move || answered.recv().unwrap());
+        assert_eq!(smol::block_on(within(Duration::from_millis(10), &mut checking)), None);
         answer.send("checked").unwrap();
         assert_eq!(smol::block_on(checking), "checked");
         let quick = smol::block_on(within(Duration::from_secs(60), unblock(|| "quick")));
-        assert_eq!(quick.ok(), Some("quick"));
+        assert_eq!(quick, Some("quick"));
     }
 
     #[test]

@@ -12,13 +12,12 @@ use std::time::{Duration, Instant};
 
 use event_listener::Event;
 use serde::Serialize;
-use smol::future::FutureExt;
-use smol::stream;
-use smol::{Task, Timer};
+use smol::{Task, stream};
 
 use super::api::{self, View};
 use super::message::EventStream;
 use crate::clock::Moment;
+use crate::deadline::within;
 use crate::executor;
 use crate::state::{EventReceiver, SiteState, Snapshot, Store, StoreEvent};
 use crate::timings::Timings;
@@ -179,12 +178,8 @@ impl Events {
         let mut comment_at = Instant::now() + self.timings.event_comment;
         loop {
             let wake_at = pending.due.map_or(comment_at, |due| due.min(comment_at));
-            let change = async { Some(changes.next().await) };
-            let timeout = async {
-                Timer::at(wake_at).await;
-                None
-            };
-            if let Some(event) = change.or(timeout).await {
+            let left = wake_at.saturating_duration_since(Instant::now());
+            if let Some(event) = within(left, changes.next()).await {
                 pending.add(&event);
                 pending.due.get_or_insert_with(|| Instant::now() + self.timings.event_batch);
             }

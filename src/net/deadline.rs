@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use smol::Timer;
-use smol::future::FutureExt;
-
 use super::error::{Cause, Error};
+use crate::deadline;
 
 /// The output of `future`, or an error with this cause if it takes longer than `timeout`. The message is `what`,
 /// followed by the time.
@@ -19,11 +17,7 @@ pub(super) async fn within<T>(
     cause: Cause,
     what: &str,
 ) -> Result<T, Error> {
-    let expired = async {
-        Timer::after(timeout).await;
-        Err(Error::new(cause, exceeded(what, timeout)))
-    };
-    async { Ok(future.await) }.or(expired).await
+    deadline::within(timeout, future).await.ok_or_else(|| Error::new(cause, exceeded(what, timeout)))
 }
 
 /// The message for a deadline that has passed, such as `no answer to /login within 5s`.

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use smol::Timer;
-use smol::future::FutureExt;
 use smol::io::{AsyncRead, AsyncReadExt};
 
 use super::chunked::Chunked;
+use crate::deadline::within;
 
 /// Maximum size of the heads of a response, interim ones included, in bytes. Servers themselves accept 8 KB.
 const MAX_HEAD: usize = 16 << 10;
@@ -22,6 +21,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes to read at a time.
 const PIECE: usize = 2 << 10;
+
+/// What a response is read from. It is no type parameter, so that the code exists once.
+type ByteStream<'r> = dyn AsyncRead + Send + Unpin + 'r;
 
 /// The response to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,7 +42,6 @@ pub struct HttpResponse {
 
 impl HttpResponse {
     /// Whether the server has accepted the request.
-    #[must_use]
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -66,10 +67,7 @@ struct ParsedHead {
 /// # Errors
 ///
 /// Why it is no HTTP response, as a message.
-pub(super) async fn read(
-    stream: &mut (impl AsyncRead + Unpin),
-    max_body: usize,
-) -> Result<HttpResponse, String> {
+pub(super) async fn read(stream: &mut ByteStream<'_>, max_body: usize) -> Result<HttpResponse, String> {
     let mut buffer = Vec::new();
     let mut heads = 0;
     let ParsedHead { mut response, body, length } = loop {
@@ -98,12 +96,8 @@ pub(super) async fn read(
     let mut content = Vec::new();
     if !response.is_success() {
         let rest = read_body(stream, body, &mut buffer, &mut content, MAX_BODY);
-        let expired = async {
-            Timer::after(BODY_TIMEOUT).await;
-            Ok(())
-        };
         // What was read is still useful if the rest is not.
-        let _ = rest.or(expired).await;
+        let _ = within(BODY_TIMEOUT, rest).await;
         content.truncate(MAX_BODY);
     } else if max_body > 0 {
         read_body(stream, body, &mut buffer, &mut content, max_body).await?;
@@ -114,7 +108,7 @@ pub(super) async fn read(
 
 /// Reads a body of up to `max_body` bytes into `content`, and first the bytes of it that are in the `buffer`.
 async fn read_body(
-    stream: &mut (impl AsyncRead + Unpin),
+    stream: &mut ByteStream<'_>,
     length: BodyLength,
     buffer: &mut Vec<u8>,
     content: &mut Vec<u8>,
@@ -151,7 +145,7 @@ async fn read_body(
     }
 }
 
-async fn read_piece(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> Result<usize, String> {
+async fn read_piece(stream: &mut ByteStream<'_>, buffer: &mut Vec<u8>) -> Result<usize, String> {
     let mut piece = [0; PIECE];
     let read = stream.read(&mut piece).await.map_err(|error| format!("the connection was lost: {error}"))?;
     buffer.extend_from_slice(&piece[..read]);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use event_listener::Event;
 use smol::Timer;
-use smol::future::{self, FutureExt};
+use smol::future;
 
 use super::alertmanager::FiringAlerts;
 use super::channel::Channel;
@@ -16,6 +16,7 @@ use super::queue::DeliveryQueue;
 use super::saved::SavedChannel;
 use crate::alert::Notification;
 use crate::config::ChannelConfig;
+use crate::deadline::within;
 use crate::net::http_client::HttpClient;
 use crate::timings::Timings;
 
@@ -193,17 +194,8 @@ pub(super) async fn deliver(
             let outcome = channel.send(&client, &message, resend).await;
             Timer::after(state.record(&message, outcome, &mut retries)).await;
         } else if channel.needs_resending() {
-            let is_due = async {
-                Timer::at(resend_at).await;
-                true
-            };
-            if is_due
-                .or(async {
-                    queued.await;
-                    false
-                })
-                .await
-            {
+            let left = resend_at.saturating_duration_since(Instant::now());
+            if within(left, queued).await.is_none() {
                 resend_at = Instant::now() + resend;
                 send_again(&state, &channel, &client, resend).await;
             }

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-use smol::Timer;
 use smol::channel::{Receiver, WeakSender};
-use smol::future::{self, FutureExt};
+use smol::future;
 use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
 use super::error::{Cause, Error};
 use super::multiplexer::Multiplexer;
 use super::wire::Decoder;
+use crate::deadline::within;
 use crate::memory::MAX_WAIT;
 use crate::net::connect::Stream;
 
@@ -127,11 +127,7 @@ async fn take_turn(multiplexer: &Mutex<Multiplexer>) {
     // The caller may be dropped while this waits.
     while lock(multiplexer).needs_turn() {
         lock(multiplexer).received_at = Some(Instant::now());
-        let check = async {
-            Timer::after(TURN_CHECK).await;
-            None
-        };
-        if let Some(turn) = async { Some(turn.as_mut().await) }.or(check).await {
+        if let Some(turn) = within(TURN_CHECK, turn.as_mut()).await {
             lock(multiplexer).begin_turn(turn);
         } else if began.elapsed() > MAX_WAIT {
             lock(multiplexer).truncate_largest(true);

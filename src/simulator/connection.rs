@@ -19,6 +19,7 @@ use super::pending::{CommandKind, CommandNotice, Pending};
 use super::reply::{CommandReply, TrapReply, encode, fatal};
 use super::settings::Policies;
 use super::shared::{ConnectionGuard, Shared};
+use crate::deadline::within;
 use crate::executor;
 use crate::routeros::wire::{Decoder, Sentence};
 
@@ -43,10 +44,7 @@ pub(super) async fn serve(
     let (output, queue) = bounded(MAX_QUEUED_WRITES);
     let writer = executor::spawn(write(shared.clone(), write_to, queue));
     Connection::new(shared, guard, output, peer).run(read).await;
-    future::or(writer, async {
-        Timer::after(LINGER).await;
-    })
-    .await;
+    within(LINGER, writer).await;
 }
 
 struct Connection {

@@ -10,6 +10,7 @@ use smol::{Timer, future};
 use super::fault::Fault;
 use super::reply::{CommandReply, TrapReply, encode};
 use super::shared::Shared;
+use crate::deadline::within;
 use crate::routeros::wire::Sentence;
 
 /// The delay of [`Fault::LateListen`]: a print that starts after a change ends long before.
@@ -100,16 +101,12 @@ pub(super) async fn write(
             if fault == Some(Fault::Trickle) {
                 Timer::after(TRICKLE_PAUSE).await;
             }
-            let timeout = async {
-                Timer::after(WRITE_TIMEOUT).await;
-                Err(std::io::ErrorKind::TimedOut.into())
-            };
             let written = async {
                 stream.write_all(piece).await?;
                 // TLS may have buffered it.
                 stream.flush().await
             };
-            if future::or(written, timeout).await.is_err() {
+            if !matches!(within(WRITE_TIMEOUT, written).await, Some(Ok(()))) {
                 return;
             }
             shared.state().counters.sent += piece.len() as u64;

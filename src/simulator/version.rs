@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
+
+use crate::clock;
 
 /// Upper bound of a version text in bytes: the longest real one, with its channel, has under 30.
 const MAX_TEXT: usize = 40;
@@ -79,13 +82,13 @@ impl Version {
 
     /// A date in this version's format, from seconds since 1970 UTC.
     pub(super) fn date(&self, unix_s: u64) -> String {
-        let (year, month, day) = civil(unix_s / 86_400);
-        let (h, m, s) = (unix_s / 3600 % 24, unix_s / 60 % 60, unix_s % 60);
+        let rfc3339 = clock::rfc3339(Duration::from_secs(unix_s));
+        let (date, time) = (&rfc3339[..10], &rfc3339[11..19]);
         if self.has_iso_dates() {
-            format!("{year:04}-{month:02}-{day:02} {h:02}:{m:02}:{s:02}")
-        } else {
-            format!("{}/{day:02}/{year:04} {h:02}:{m:02}:{s:02}", MONTHS[month - 1])
+            return format!("{date} {time}");
         }
+        let month = date[5..7].parse().map_or("", |month: usize| MONTHS[month - 1]);
+        format!("{month}/{}/{} {time}", &date[8..], &date[..4])
     }
 
     /// The time of a log entry: before 7.10, an entry of today has only the time of day.
@@ -140,24 +143,6 @@ impl FromStr for Version {
         let number = |digits: &str| digits.parse().map_err(|_| bad());
         Ok(Self { text: text.to_string(), number: (number(major)?, number(minor)?) })
     }
-}
-
-/// Year, month (1 to 12) and day, from the days since 1970-01-01.
-fn civil(days: u64) -> (u64, usize, u64) {
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let mut day = days;
-    let mut year = 1970;
-    while day >= 365 + u64::from(leap(year)) {
-        day -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 0;
-    while day >= lengths[month] {
-        day -= lengths[month];
-        month += 1;
-    }
-    (year, month + 1, day + 1)
 }
 
 #[cfg(test)]

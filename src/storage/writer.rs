@@ -12,6 +12,7 @@ use super::directory::Lock;
 use super::file::StateFile;
 use super::persist::Persist;
 use crate::clock::Moment;
+use crate::deadline::within;
 use crate::executor;
 use crate::state::{StorageProblem, StorageState, Store};
 use crate::timings::Timings;
@@ -44,8 +45,7 @@ impl Storage {
             let is_late = is_late.clone();
             unblock(move || Disk::open(directory, parts, wait, &is_late))
         };
-        let timeout = async {
-            Timer::after(timings.state_timeout).await;
+        let disk = within(timings.state_timeout, opening).await.unwrap_or_else(|| {
             is_late.store(true, Ordering::SeqCst);
             let reason = "it could not be read in time, so data is kept in memory only until the agent is restarted: its \
                           disk or network file system hangs";
@@ -56,8 +56,7 @@ impl Storage {
                 errors: 0,
                 written: None,
             }
-        };
-        let disk = opening.or(timeout).await;
+        });
         let report = disk.report();
         let timeout = timings.state_timeout;
         let writer = Arc::new(Writer { disk: Mutex::new(disk), parts, store, timeout });
@@ -68,15 +67,11 @@ impl Storage {
 
     /// Writes what is pending for the last time, within a short timeout.
     pub async fn finish(self) {
-        let timeout = async {
-            Timer::after(LAST_WRITE).await;
-            log::warn!(
-                "state={} msg=\"the last write takes too long: its data is lost\"",
-                self.directory.display()
-            );
-        };
         self.writer.parts.iter().for_each(|part| part.finish());
-        self.writer.write(None).or(timeout).await;
+        if within(LAST_WRITE, self.writer.write(None)).await.is_none() {
+            let directory = self.directory.display();
+            log::warn!("state={directory} msg=\"the last write takes too long: its data is lost\"");
+        }
     }
 }
 
@@ -93,11 +88,9 @@ impl Writer {
     async fn run(self: Arc<Self>, interval: Duration) {
         let mut next = Instant::now() + interval;
         loop {
-            let due = async {
-                Timer::at(next).await;
-                None
-            };
-            let urgent = due.or(self.urgent()).await;
+            let left = next.saturating_duration_since(Instant::now());
+            // A regular write that is due is first, so that urgent ones can't delay it.
+            let urgent = if left.is_zero() { None } else { within(left, self.urgent()).await };
             self.write(urgent).await;
             if urgent.is_some() {
                 Timer::after(URGENT_PAUSE).await;
@@ -108,11 +101,11 @@ impl Writer {
     }
 
     /// Resolves to the place of a part that must be written soon.
-    fn urgent(&self) -> Boxed<Option<usize>> {
+    fn urgent(&self) -> Boxed<usize> {
         let urgent = self.parts.iter().cloned().enumerate().map(|(at, part)| {
             async move {
                 part.urgent().await;
-                Some(at)
+                at
             }
             .boxed()
         });

@@ -6,15 +6,16 @@ use std::path::Path;
 
 /// Which modules each module may use besides itself. An entry with `::` permits that submodule only. A `use` outside of
 /// this table is a decision about the architecture: change the map as well.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("clock", &[]),
+    ("deadline", &[]),
     ("executor", &[]),
     ("timings", &[]),
     ("text", &[]),
     ("logging", &["text"]),
     ("memory", &[]),
-    ("net", &["text"]),
-    ("routeros", &["memory", "net", "text"]),
+    ("net", &["deadline", "text"]),
+    ("routeros", &["deadline", "memory", "net", "text"]),
     ("plugin", &["clock", "memory", "routeros"]),
     (
         "state",
@@ -28,9 +29,9 @@ const MAY_USE: [(&str, &[&str]); 21] = [
             "routeros::value",
         ],
     ),
-    ("history", &["clock", "executor", "plugin", "state", "storage"]),
-    ("storage", &["clock", "executor", "state", "timings"]),
-    ("journal", &["clock", "memory", "plugin", "state", "storage", "text"]),
+    ("history", &["clock", "deadline", "executor", "plugin", "state", "storage"]),
+    ("storage", &["clock", "deadline", "executor", "state", "timings"]),
+    ("journal", &["clock", "deadline", "memory", "plugin", "state", "storage", "text"]),
     (
         "config",
         &[
@@ -49,7 +50,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
         "action",
         &["clock", "config", "executor", "memory", "net", "plugin", "routeros", "site", "state", "text"],
     ),
-    ("notify", &["alert", "clock", "config", "executor", "net", "text", "timings"]),
+    ("notify", &["alert", "clock", "config", "deadline", "executor", "net", "text", "timings"]),
     (
         "http",
         &[
@@ -57,6 +58,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
             "alert",
             "clock",
             "config",
+            "deadline",
             "executor",
             "history",
             "journal",
@@ -75,7 +77,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
         ],
     ),
     ("alert", &["clock", "config", "plugin", "routeros::error", "routeros::value", "state"]),
-    ("simulator", &["executor", "routeros::wire", "text"]),
+    ("simulator", &["clock", "deadline", "executor", "routeros::wire", "text"]),
     (
         "agent",
         &[
@@ -83,6 +85,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
             "alert",
             "clock",
             "config",
+            "deadline",
             "executor",
             "history",
             "http",

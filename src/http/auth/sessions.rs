@@ -9,13 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use event_listener::Event;
-use smol::Timer;
-use smol::future::FutureExt;
 
 use super::login_session::{LoginSession, SessionKey, decode, encode, key};
 use super::role::Role;
 use crate::clock::{Clock, Moment};
 use crate::config::Secret;
+use crate::deadline::within;
 use crate::http::peer;
 use crate::storage::Persist;
 
@@ -174,10 +173,7 @@ impl LoginSessions {
                 let remaining =
                     sessions.lock().open.get(&key).and_then(|session| sessions.remaining(session, now));
                 let Some(remaining) = remaining else { return };
-                let expired = async {
-                    Timer::after(remaining).await;
-                };
-                any_end.or(expired).await;
+                within(remaining, any_end).await;
             }
         })
     }
@@ -190,7 +186,7 @@ impl LoginSessions {
 
     /// Resolves when all logins and logouts are on disk, or after [`SAVE_TIMEOUT`]; `None` if they are not stored. So a
     /// restart, even after a crash, does not bring back a session whose user has seen the logout.
-    pub(super) fn saved(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+    pub(super) fn saved(&self) -> Option<impl Future<Output = Option<()>> + Send + use<>> {
         let sessions = self.0.clone();
         let saved = async move {
             loop {
@@ -201,10 +197,7 @@ impl LoginSessions {
                 written.await;
             }
         };
-        let timeout = async {
-            Timer::after(SAVE_TIMEOUT).await;
-        };
-        self.0.is_stored.load(Ordering::SeqCst).then(|| saved.or(timeout))
+        self.0.is_stored.load(Ordering::SeqCst).then(|| within(SAVE_TIMEOUT, saved))
     }
 }
 

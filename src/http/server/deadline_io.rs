@@ -5,9 +5,9 @@ use std::io;
 use std::pin::Pin;
 use std::time::Instant;
 
-use smol::Timer;
-use smol::future::or;
 use smol::io::AsyncRead;
+
+use crate::deadline;
 
 /// Maximum number of bytes of one read. They are read to the stack, so a silent connection has no buffer.
 pub(super) const CHUNK: usize = 4 * 1024;
@@ -16,14 +16,8 @@ pub(super) const CHUNK: usize = 4 * 1024;
 ///
 /// The clock is checked first: a stream that always has data is always ready, so the timer would never be polled.
 pub(super) async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
-    if Instant::now() >= deadline {
-        return None;
-    }
-    let timeout = async {
-        Timer::at(deadline).await;
-        None
-    };
-    or(async { Some(future.await) }, timeout).await
+    let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+    deadline::within(left, future).await
 }
 
 /// Appends the bytes of one read to `buffer`, up to a length of `most`. Returns their number, which is 0 at the end of the
