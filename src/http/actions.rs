@@ -79,30 +79,27 @@ pub(super) fn log_action(who: Who, what: &str, outcome: Result<String, &ActionEr
 
 /// A parsed request, or the error that parsing it caused.
 pub(super) fn parsed<T>(request: Result<T, String>) -> Result<T, Response> {
-    request.map_err(|why| problem(400, "Bad Request", &why))
+    request.map_err(|why| problem(400, &why))
 }
 
 /// The problem response for an action that was not carried out.
 pub(super) fn refused(error: &ActionError) -> Response {
-    refused_as(error, |status, title| match error {
-        ActionError::Router(cause) => api::problem_of(status, title, &error.to_string(), cause),
-        _ => problem(status, title, &error.to_string()),
+    refused_as(error, |status| match error {
+        ActionError::Router(cause) => api::problem_of(status, &error.to_string(), cause),
+        _ => problem(status, &error.to_string()),
     })
 }
 
-/// The response for an action that was not carried out, in another format, which is built from a status and its title.
-pub(super) fn refused_as(error: &ActionError, shape: impl FnOnce(u16, &'static str) -> Response) -> Response {
-    let (status, title) = match error {
-        ActionError::NoSite | ActionError::Gone(_) => (404, "Not Found"),
-        ActionError::Conflict(_) => (409, "Conflict"),
-        ActionError::Busy | ActionError::Abandoned | ActionError::Stopping => (503, "Service Unavailable"),
-        ActionError::Router(Error { cause: Cause::QueryTimeout | Cause::ConnectTimeout, .. }) => {
-            (504, "Gateway Timeout")
-        }
-        ActionError::Router(error) if error.is_refusal() && error.cause != Cause::Auth => (403, "Forbidden"),
-        ActionError::Router(_) => (502, "Bad Gateway"),
-    };
-    let response = shape(status, title);
+/// The response for an action that was not carried out, in another format, which is built from a status.
+pub(super) fn refused_as(error: &ActionError, shape: impl FnOnce(u16) -> Response) -> Response {
+    let response = shape(match error {
+        ActionError::NoSite | ActionError::Gone(_) => 404,
+        ActionError::Conflict(_) => 409,
+        ActionError::Busy | ActionError::Abandoned | ActionError::Stopping => 503,
+        ActionError::Router(Error { cause: Cause::QueryTimeout | Cause::ConnectTimeout, .. }) => 504,
+        ActionError::Router(error) if error.is_refusal() && error.cause != Cause::Auth => 403,
+        ActionError::Router(_) => 502,
+    });
     if *error == ActionError::Busy { response.with("Retry-After", "1") } else { response }
 }
 

@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use smol::stream::Stream;
+use tiny_http::StatusCode;
 
 /// Longest body of a response, in bytes: twice the metrics of a thousand sites.
 pub const MAX_ANSWER: usize = 8 * 1024 * 1024;
@@ -112,7 +113,6 @@ pub struct Request {
 
 impl Request {
     /// A request for `target`, a path with or without a query, with no fields and no body.
-    #[must_use]
     pub fn new(method: Method, target: &str, peer: IpAddr) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         Self {
@@ -127,14 +127,12 @@ impl Request {
     }
 
     /// The same with `field` set to `value`.
-    #[must_use]
     pub fn with(mut self, field: HeaderField, value: impl Into<String>) -> Self {
         self.fields[field as usize] = Some(value.into());
         self
     }
 
     /// The first value of a parameter of the query, decoded; `None` if it is empty.
-    #[must_use]
     pub fn parameter(&self, name: &str) -> Option<String> {
         let mut pairs = form_urlencoded::parse(self.query.as_bytes());
         pairs
@@ -143,7 +141,6 @@ impl Request {
     }
 
     /// Whether `Accept` contains HTML, as for a browser that opens a page.
-    #[must_use]
     pub fn accepts_html(&self) -> bool {
         self.accepted().any(|kind| kind == "text/html")
     }
@@ -157,7 +154,6 @@ impl Request {
 
     /// A header field's value: ASCII, without surrounding spaces. Other bytes, which none of these fields may have, are
     /// replaced by `?`.
-    #[must_use]
     pub fn field(&self, field: HeaderField) -> Option<&str> {
         self.fields[field as usize].as_deref()
     }
@@ -179,20 +175,17 @@ pub struct Response {
 
 impl Response {
     /// A response with no header fields but its content type.
-    #[must_use]
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self { status, content_type, headers: Vec::new(), body: Arc::new(body.into()) }
     }
 
     /// The same with one more header field. If its value is not printable ASCII, the client gets a 500.
-    #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
     /// The same with a `Cache-Control` that forbids caches to store it (RFC 9111, 5.2.2.5).
-    #[must_use]
     pub(super) fn no_store(mut self) -> Self {
         self.headers.retain(|(name, _)| *name != "Cache-Control");
         self.with("Cache-Control", "no-store")
@@ -216,7 +209,7 @@ impl Response {
             return self;
         }
         log::error!("status={} msg=\"the response is invalid or too long\"", self.status);
-        problem(500, "Internal Server Error", "The agent could not make the response. See its log.")
+        problem(500, "The agent could not make the response. See its log.")
     }
 }
 
@@ -274,7 +267,7 @@ pub(super) fn json_within(value: &impl Serialize, most: usize) -> Response {
 /// The error in place of a response of more than this many bytes.
 pub(super) fn too_long(most: usize) -> Response {
     let detail = format!("The answer exceeds {most} bytes, the memory that the agent has for it.");
-    problem(503, "Service Unavailable", &detail)
+    problem(503, &detail)
 }
 
 /// A body with a limit of its length.
@@ -289,7 +282,7 @@ impl Body {
             Ok(()) => Response::new(200, "application/json", self.bytes),
             Err(error) if error.is_io() => too_long(self.most),
             // Impossible: all maps have strings as keys.
-            Err(error) => problem(500, "Internal Server Error", &error.to_string()),
+            Err(error) => problem(500, &error.to_string()),
         }
     }
 }
@@ -308,10 +301,17 @@ impl Write for Body {
     }
 }
 
-/// An error as `application/problem+json` (RFC 9457) of type `about:blank`: `title` is the status code's, `detail` describes
-/// this occurrence.
-#[must_use]
-pub fn problem(status: u16, title: &str, detail: &str) -> Response {
-    let body = json!({ "type": "about:blank", "title": title, "status": status, "detail": detail });
+/// An error as `application/problem+json` (RFC 9457) of type `about:blank`, whose title is that of the status. `detail`
+/// describes this occurrence.
+pub fn problem(status: u16, detail: &str) -> Response {
+    problem_with(status, detail, json!({}))
+}
+
+/// The same with more fields.
+pub(super) fn problem_with(status: u16, detail: &str, mut body: Value) -> Response {
+    body["type"] = "about:blank".into();
+    body["title"] = StatusCode(status).default_reason_phrase().into();
+    body["status"] = status.into();
+    body["detail"] = detail.into();
     Response::new(status, "application/problem+json", body.to_string())
 }

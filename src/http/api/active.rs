@@ -29,9 +29,9 @@ fn unknown_sessions(site: &SiteState) -> Response {
     match (&site.connection, &reading.error) {
         (ConnectionState::Offline { error, .. }, _) | (_, Some(error)) => {
             let detail = detail(&format!("{}. {}", error.message, error.hint));
-            problem_of(503, "Service Unavailable", &detail, error)
+            problem_of(503, &detail, error)
         }
-        _ => problem(503, "Service Unavailable", &detail("The router has not been queried yet.")),
+        _ => problem(503, &detail("The router has not been queried yet.")),
     }
 }
 

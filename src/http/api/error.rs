@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::view::View;
 use crate::action::ErrorJson;
-use crate::http::message::Response;
+use crate::http::message::{Response, problem_with};
 use crate::routeros::error::Error;
 use crate::state::{ConnectionState, Reading, SiteState};
 
@@ -23,10 +23,6 @@ pub(super) fn reading_error(view: View, reading: &Reading) -> Option<ErrorJson> 
 }
 
 /// A problem (RFC 9457) with the cause and the hint of a router's error.
-pub(in crate::http) fn problem_of(status: u16, title: &str, detail: &str, error: &Error) -> Response {
-    let (cause, hint) = (error.cause.name(), error.hint);
-    let body = json!({
-        "type": "about:blank", "title": title, "status": status, "detail": detail, "cause": cause, "hint": hint,
-    });
-    Response::new(status, "application/problem+json", body.to_string())
+pub(in crate::http) fn problem_of(status: u16, detail: &str, error: &Error) -> Response {
+    problem_with(status, detail, json!({ "cause": error.cause.name(), "hint": error.hint }))
 }

@@ -111,7 +111,7 @@ pub(super) fn range(context: &Context, default: Duration) -> Result<Duration, Re
 pub(super) fn no_history() -> Response {
     let detail =
         "The agent has no memory for the history of this site. Raise history.memory in the configuration.";
-    problem(503, "Service Unavailable", detail)
+    problem(503, detail)
 }
 
 fn series(context: &Context) -> Result<Vec<Series>, Response> {

@@ -29,7 +29,7 @@ pub(super) fn value<T>(
 /// The error for a value that is not accepted.
 pub(super) fn unexpected(name: &str, text: &str, expected: &str) -> Response {
     let beginning: String = text.chars().take(MAX_QUOTED).collect();
-    problem(400, "Bad Request", &format!("{name}: found {beginning:?}; expected {expected}."))
+    problem(400, &format!("{name}: found {beginning:?}; expected {expected}."))
 }
 
 /// The maximum number of rows.

@@ -156,7 +156,7 @@ pub(in crate::http) fn rows(context: &Context) -> Result<Response, Response> {
 pub(super) fn no_plugin(site: &SiteState) -> Response {
     let names: Vec<&str> = site.readings.iter().map(|reading| reading.plugin.name()).collect();
     let detail = format!("This site collects no plugin of that name. It has: {}.", names.join(", "));
-    problem(404, "Not Found", &detail)
+    problem(404, &detail)
 }
 
 #[cfg(test)]

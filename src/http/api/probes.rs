@@ -13,7 +13,7 @@ pub(in crate::http) fn healthz(_: &Context) -> Result<Response, Response> {
 
 /// Whether there is a configuration, and the agent has tried to connect to every site once.
 pub(in crate::http) fn readyz(context: &Context) -> Result<Response, Response> {
-    let unavailable = |detail: &str| Err(problem(503, "Service Unavailable", detail));
+    let unavailable = |detail: &str| Err(problem(503, detail));
     if context.snapshot.reload.succeeded.is_none() {
         return unavailable("There is no configuration yet.");
     }

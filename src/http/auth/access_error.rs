@@ -35,18 +35,14 @@ impl AccessError {
 
     /// The response for a program.
     pub(in crate::http) fn problem(self) -> Response {
-        let (title, advice) = match self {
-            Self::AdminDisabled => (
-                "Forbidden",
-                " To enable them, set the admin's token in sites.ron: http: (admin: Token(Env(\"PHSWEB_ADMIN_TOKEN\")))",
-            ),
-            Self::AdminRequired => ("Forbidden", ""),
-            Self::MissingToken | Self::WrongToken(_) => {
-                ("Unauthorized", " Send a token as Authorization: Bearer TOKEN.")
+        let advice = match self {
+            Self::AdminDisabled => {
+                " To enable them, set the admin's token in sites.ron: http: (admin: Token(Env(\"PHSWEB_ADMIN_TOKEN\")))"
             }
-            Self::TooManyAttempts(_) => ("Too Many Requests", ""),
+            Self::MissingToken | Self::WrongToken(_) => " Send a token as Authorization: Bearer TOKEN.",
+            Self::AdminRequired | Self::TooManyAttempts(_) => "",
         };
-        self.with_fields(problem(self.status(), title, &(self.notice() + advice)))
+        self.with_fields(problem(self.status(), &(self.notice() + advice)))
     }
 
     /// The message, which is also shown above the login form.

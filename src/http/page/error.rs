@@ -28,11 +28,7 @@ pub(in crate::http) fn refusal(
     title: &str,
     detail: &str,
 ) -> Response {
-    if request.accepts_html() {
-        page(layout, status, title, detail, "")
-    } else {
-        problem(status, title, detail)
-    }
+    if request.accepts_html() { page(layout, status, title, detail, "") } else { problem(status, detail) }
 }
 
 /// The response to a path that does not exist. `is_page`: a browser gets a page.
@@ -45,7 +41,7 @@ pub(in crate::http) fn not_found(
     if is_page && request.accepts_html() {
         page(layout(), 404, "Page not found", detail, "")
     } else {
-        problem(404, "Not Found", detail)
+        problem(404, detail)
     }
 }
 

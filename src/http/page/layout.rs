@@ -165,6 +165,6 @@ fn response(rendered: askama::Result<String>) -> Response {
     match rendered {
         Ok(html) => Response::new(200, "text/html; charset=utf-8", html),
         // Only possible if the `Display` of a value fails.
-        Err(error) => problem(500, "Internal Server Error", &error.to_string()),
+        Err(error) => problem(500, &error.to_string()),
     }
 }

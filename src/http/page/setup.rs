@@ -66,9 +66,7 @@ pub(in crate::http) fn submit(context: &Context) -> Result<HandlerOutput, Respon
     });
     let is_valid = fields.iter().all(|field| field.expected.is_none());
     let finished = match NewSite::new(answers).filter(|_| is_valid) {
-        Some(site) => Some(
-            Finished::new(&site, context).map_err(|error| problem(500, "Internal Server Error", &error))?,
-        ),
+        Some(site) => Some(Finished::new(&site, context).map_err(|error| problem(500, &error))?),
         None => None,
     };
     // A configuration may have been applied meanwhile.

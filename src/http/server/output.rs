@@ -45,8 +45,7 @@ impl ResponseBytes {
 
     /// The response for an error of the server itself (RFC 9457).
     pub(super) fn error(error: HttpError, method: Method) -> Self {
-        let title = StatusCode(error.status).default_reason_phrase();
-        Self::new(problem(error.status, title, error.detail), method)
+        Self::new(problem(error.status, error.detail), method)
     }
 
     /// The head of a response whose body ends with the connection.

@@ -26,7 +26,7 @@ fn route(request: &Request) -> Response {
     let text = |body: String| Response::new(200, "text/plain", body);
     match (request.method, request.path.as_str()) {
         (Method::Post, _) => text(format!("{} bytes for {}", request.body.len(), request.path)),
-        (Method::Other, _) => http::problem(405, "Method Not Allowed", "").with("Allow", "GET, HEAD, POST"),
+        (Method::Other, _) => http::problem(405, "").with("Allow", "GET, HEAD, POST"),
         (_, "/big") => Response::new(200, "text/plain", vec![b'x'; BIG]),
         (_, "/too-big") => Response::new(200, "text/plain", vec![b'x'; server::MAX_ANSWER + 1]),
         (_, "/bad-field") => text(String::new()).with("Location", "/\r\nSet-Cookie: a=b"),
