@@ -97,13 +97,12 @@ impl ConfigReloader {
         });
         let checked = within(self.check_timeout, &mut checking).await;
         let took_too_long = checked.is_none();
-        let (result, unlinked, is_missing) = match checked {
-            Some(checked) => checked,
+        let (result, unlinked, is_missing) = if let Some(checked) = checked {
+            checked
+        } else {
             // The kernel can't cancel it. No other check starts until it returns.
-            None => {
-                self.report_hanging(store);
-                checking.await
-            }
+            self.report_hanging(store);
+            checking.await
         };
         let snapshot = store.snapshot();
         snapshot.reload.last_check.set(Moment::now());
