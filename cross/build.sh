@@ -55,6 +55,9 @@ for target; do
     -C force-unwind-tables=no -C llvm-args=-enable-machine-outliner=always)
   # Equal ends of blocks are merged also if they are short, and in functions with many.
   flags+=(-C llvm-args=-tail-merge-size=2 -C llvm-args=-tail-merge-threshold=2000)
+  # Inlined functions with large frames would make the frame of the caller so large that each access to it takes longer
+  # instructions.
+  flags+=(-C llvm-args=-inline-max-stacksize=256)
   # Derived Debug prints only the names of types and variants: nothing prints the fields, so their code is left out.
   [ "$cargo" != debian ] || flags+=(-Z fmt-debug=shallow)
   for flag in $zig; do flags+=(-C "link-arg=$flag"); done
