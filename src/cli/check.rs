@@ -18,8 +18,9 @@ pub(super) const COMMAND: Subcommand = Subcommand {
     list: None,
     notes: "Prints each problem as sites.ron:LINE:COLUMN, with what was found and what was expected. With \
             --json it prints an array of objects with file, line, column, message and severity, which is \
-            error or warning; line and column of a problem elsewhere are null, and file is then the file or \
-            the environment variable. The exit code is 1 if there is any problem; warnings are none.",
+            error, deprecation or warning; line and column of a problem elsewhere are null, and file is then \
+            the file or the environment variable. The exit code is 1 if there is any problem; warnings are \
+            none.",
     execute: Execute::Run(check),
 };
 
@@ -33,7 +34,7 @@ struct DiagnosticJson<'d> {
     severity: &'static str,
 }
 
-/// Checks the file as `run` does before it starts.
+/// Checks the file as `run` does before it starts. A deprecation is a failure, a warning is not.
 fn check(options: Options) -> Result<(), Failure> {
     let path = config_file::find(options.config)?;
     let loaded = config::load(&path, &config::environment);
@@ -46,12 +47,13 @@ fn check(options: Options) -> Result<(), Failure> {
     } else {
         all.iter().for_each(print);
     }
-    let Ok(config) = &loaded else {
-        return Err(format!("{}.", count(all.len(), "problem")).into());
-    };
-    if !options.json {
+    let warnings = all.iter().filter(|diagnostic| diagnostic.severity() == "warning").count();
+    if warnings < all.len() {
+        return Err(format!("{}.", count(all.len() - warnings, "problem")).into());
+    }
+    if let (Ok(config), false) = (&loaded, options.json) {
         let warnings =
-            if all.is_empty() { String::new() } else { format!(", {}", count(all.len(), "warning")) };
+            if warnings == 0 { String::new() } else { format!(", {}", count(warnings, "warning")) };
         let sites = count(config.sites.len(), "site");
         let line = OutputLine::new().text(&format!("{} ", path.display())).colored(Color::Good, "is valid");
         line.text(&format!(": {sites}{warnings}.")).print();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use phsweb_agent::agent::{Failure, Signals, run_restarting, serve};
 use phsweb_agent::clock::{Clock, Moment};
-use phsweb_agent::config::{Config, Http, SHORT_TOKEN, Secret, Site, StateDirectory, is_short};
+use phsweb_agent::config::{Config, Diagnostic, Http, SHORT_TOKEN, Secret, Site, StateDirectory, is_short};
 use phsweb_agent::executor;
 use phsweb_agent::history::History;
 use phsweb_agent::simulator::{self, Fault, Router};
@@ -64,8 +64,9 @@ fn demo(options: &Options, signals: Signals, timings: Timings) -> Result<(), Fai
     let named = env::var("PHSWEB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
     let accepts_login_link = named.is_none();
     let admin = named.map_or_else(Secret::random, |named| Ok(Secret::new(named)))?;
+    let mut warnings = Vec::new();
     if is_short(admin.expose()) {
-        return Err(format!("PHSWEB_ADMIN_TOKEN: {SHORT_TOKEN}").into());
+        warnings.push(Diagnostic::elsewhere("PHSWEB_ADMIN_TOKEN", SHORT_TOKEN));
     }
     let (title, admin) = ("PHSWEB hotspots (demo)".into(), Some(admin));
     let http = Http { listen, title, admin, accepts_login_link, ..Http::default() };
@@ -90,7 +91,7 @@ fn demo(options: &Options, signals: Signals, timings: Timings) -> Result<(), Fai
         tasks.extend(problem.map(|&(_, fault, after)| executor::spawn(fail(router.clone(), fault, after))));
         routers.push(router);
     }
-    let config = Config { http, sites, state: StateDirectory::Memory, ..Config::default() };
+    let config = Config { http, sites, state: StateDirectory::Memory, warnings, ..Config::default() };
     let history = yesterday(&config, &users);
     serve(signals, timings, config, Arc::new(history), None)
 }

@@ -20,10 +20,20 @@ pub struct Diagnostic {
     pub(super) offset: usize,
     /// The line of the file and the column in it, from 1.
     excerpt: Option<(String, usize)>,
-    /// Whether the configuration is accepted all the same.
-    is_warning: bool,
+    severity: Severity,
     /// The message for the network and the log, without a name that may be a misplaced secret.
     public: Option<Box<Diagnostic>>,
+}
+
+/// The consequence of a diagnostic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Severity {
+    /// The configuration is not accepted.
+    Error,
+    /// Earlier versions accepted it: `check` fails, and `run` warns.
+    Deprecation,
+    /// It is accepted.
+    Warning,
 }
 
 impl Diagnostic {
@@ -36,7 +46,7 @@ impl Diagnostic {
             message,
             offset: usize::MAX,
             excerpt: None,
-            is_warning: false,
+            severity: Severity::Error,
             public: None,
         }
     }
@@ -52,7 +62,7 @@ impl Diagnostic {
             message: printable(message),
             offset: place.start,
             excerpt: Some(excerpt(source, place.start - start..place.end - start, is_shown)),
-            is_warning: false,
+            severity: Severity::Error,
             public: None,
         }
     }
@@ -67,15 +77,24 @@ impl Diagnostic {
         position.unwrap_or((&self.place, None))
     }
 
-    /// `error` or `warning`.
+    /// `error`, `deprecation` or `warning`.
     #[must_use]
     pub fn severity(&self) -> &'static str {
-        if self.is_warning { "warning" } else { "error" }
+        match self.severity {
+            Severity::Error => "error",
+            Severity::Deprecation => "deprecation",
+            Severity::Warning => "warning",
+        }
     }
 
-    /// The same as a warning.
-    pub(super) fn into_warning(self) -> Self {
-        Self { is_warning: true, ..self }
+    /// The same with another severity.
+    pub(super) fn with_severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
+    }
+
+    /// Whether it is a warning for an existing file only, and a problem in a check.
+    pub(super) fn is_deprecation(&self) -> bool {
+        self.severity == Severity::Deprecation
     }
 
     /// A file that can't be read as text.
@@ -123,7 +142,7 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = if self.is_warning { "warning: " } else { "" };
+        let severity = if self.severity == Severity::Warning { "warning: " } else { "" };
         write!(f, "{}: {severity}{}", self.place, self.message)?;
         for line in self.excerpt().iter().flat_map(|excerpt| excerpt.lines()) {
             write!(f, "\n    {line}")?;

@@ -11,7 +11,7 @@ use ron::extensions::Extensions;
 use ron::value::RawValue;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Severity};
 use super::fingerprint::{Fingerprints, is_open_to_all};
 use super::redact::{UNNAMED, described, is_path_like, is_variable_like, is_word, kind};
 use super::syntax::{explain, gap};
@@ -184,9 +184,10 @@ impl<'f> Document<'f> {
     }
 
     /// Adds a warning at `node`, whose content may be a secret.
-    pub(super) fn warn(&mut self, node: Node<'f>, message: &str) {
+    pub(super) fn warn(&mut self, node: Node<'f>, severity: Severity, message: &str) {
         if self.warnings.len() < MAX_PROBLEMS {
-            self.warnings.push(self.located(self.offset(node.0), 0, message).into_warning());
+            let warning = self.located(self.offset(node.0), 0, message).with_severity(severity);
+            self.warnings.push(warning);
         }
     }
 

@@ -72,7 +72,7 @@ pub(super) fn read<'f>(check: &mut Validator<'f>, node: Node<'f>) -> Option<Http
             if http.admin.is_some() && http.admin == http.view {
                 let message =
                     "the token is that of http.view, so every viewer is the admin; expected another one";
-                check.report_hidden(admin, message);
+                check.deprecate(admin, message);
             }
             if http.sends_token_in_clear() {
                 check.warn(admin, TOKEN_IN_CLEAR);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::{fmt, fs};
 
 use super::alerts::{self, AlertsConfig};
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Severity};
 use super::document::Document;
 use super::environment::Environment;
 use super::fingerprint::{Fingerprints, is_pipe, read_pipe};
@@ -81,7 +81,8 @@ impl Config {
         match (self.http.sends_token_in_clear(), warned) {
             (true, None) => {
                 let message = format!("http.admin: {TOKEN_IN_CLEAR}");
-                self.warnings.push(Diagnostic::elsewhere("--listen", message).into_warning());
+                self.warnings
+                    .push(Diagnostic::elsewhere("--listen", message).with_severity(Severity::Warning));
             }
             (false, Some(at)) => drop(self.warnings.remove(at)),
             _ => {}
@@ -199,10 +200,15 @@ fn parse_with_fingerprints(
     let mut check = Validator::new(Document::new(path, [&text, &parsed], fingerprints), environment);
     let mut http = None;
     let config = read_file(&mut check, &mut http);
-    let (problems, warnings, fingerprints) = check.document.finish();
+    let (mut problems, mut warnings, fingerprints) = check.document.finish();
     match config {
         Some(config) if problems.is_empty() => (Ok(Config { warnings, ..config }), fingerprints),
-        _ => (Err(Diagnostics { all: problems, http: http.map(Box::new) }), fingerprints),
+        _ => {
+            warnings.retain(Diagnostic::is_deprecation);
+            problems.append(&mut warnings);
+            problems.sort_by_key(|problem| problem.offset);
+            (Err(Diagnostics { all: problems, http: http.map(Box::new) }), fingerprints)
+        }
     }
 }
 

@@ -43,15 +43,14 @@ pub(super) fn token<'f>(
     // Other characters can't be sent after `Authorization: Bearer`.
     let is_sendable =
         !secret.expose().is_empty() && secret.expose().bytes().all(|byte| byte.is_ascii_graphic());
-    let problem = if !is_sendable {
-        "the token is empty or can't be sent; expected a long random text of letters, digits and signs, with no space"
+    if !is_sendable {
+        let message = "the token is empty or can't be sent; expected a long random text of letters, digits \
+            and signs, with no space";
+        check.report_hidden(value, message);
     } else if is_short(secret.expose()) {
-        SHORT_TOKEN
-    } else {
-        return Some(secret);
-    };
-    check.report_hidden(value, problem);
-    None
+        check.deprecate(value, SHORT_TOKEN);
+    }
+    is_sendable.then_some(secret)
 }
 
 /// Fetches a secret from its source.

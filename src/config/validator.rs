@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::diagnostic::Severity;
 use super::document::{Document, Node};
 use super::environment::Environment;
 use super::fields::sections_of;
@@ -149,7 +150,13 @@ impl<'f> Validator<'f> {
     /// Warns of a field's value, and says how to fix it.
     pub(super) fn warn(&mut self, value: FieldValue<'f>, message: &str) {
         let message = format!("{}: {message}", self.path_of(value));
-        self.document.warn(value.node, &message);
+        self.document.warn(value.node, Severity::Warning, &message);
+    }
+
+    /// Like [`Validator::warn`], for values that earlier versions accepted and `check` rejects.
+    pub(super) fn deprecate(&mut self, value: FieldValue<'f>, message: &str) {
+        let message = format!("{}: {message}", self.path_of(value));
+        self.document.warn(value.node, Severity::Deprecation, &message);
     }
 
     /// The fields of a structure, which messages call `name`. Unknown and repeated ones are problems.

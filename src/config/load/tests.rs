@@ -44,7 +44,7 @@ fn a_site_overrides_defaults_and_the_environment_overrides_both() {
     let text = r#"
             // A comment first.
             (
-                http: (listen: "[::1]:0", title: "Hotspots", view: Token(Env("VIEW")), admin: Token(Plain("act-0123456789ab")),
+                http: (listen: "[::1]:0", title: "Hotspots", view: Token(Env("VIEW")), admin: Token(Plain("t")),
                        max_connections: 64),
                 defaults: (user: "a", refresh: "10s", query_timeout: "2s", live: false, collect: ["resource"]),
                 sites: {
@@ -54,15 +54,15 @@ fn a_site_overrides_defaults_and_the_environment_overrides_both() {
                 },
             )"#;
     let variables = [
-        ("VIEW", "look-0123456789a"),
+        ("VIEW", "look"),
         ("MIKROTIK_TWO_B_HOST", "192.0.2.7"),
         ("MIKROTIK_TWO_B_PORT", "9"),
         ("MIKROTIK_TWO_B_USER", "c"),
         ("MIKROTIK_TWO_B_PASSWORD", "y"),
     ];
     let config = parse_with(text, &variables).unwrap();
-    assert_eq!(config.http.view, Some(Secret::new("look-0123456789a".into())));
-    assert_eq!(config.http.admin, Some(Secret::new("act-0123456789ab".into())));
+    assert_eq!(config.http.view, Some(Secret::new("look".into())));
+    assert_eq!(config.http.admin, Some(Secret::new("t".into())));
     assert_eq!((config.http.listen.to_string().as_str(), config.http.max_connections), ("[::1]:0", 64));
     let [one, two] = config.sites.as_slice() else { panic!() };
     assert_eq!((one.user.as_str(), one.refresh, one.live), ("a", Duration::from_secs(10), false));
@@ -189,8 +189,8 @@ fn secret_files_are_relative_to_the_configuration() {
 #[test]
 fn a_truncated_file_is_rejected_and_shows_no_part_of_a_secret() {
     let text = r#"(
-        http: (admin: Token(Plain("hunter2-admin-01")), view: Token(
-            Plain("hunter2-view-012"))),
+        http: (admin: Token(Plain("hunter2-admin")), view: Token(
+            Plain("hunter2-view"))),
         sites: {"awka": (hosts: ["10.0.1.1"], user: "u", password:
             Plain("hunter2"))},
     )"#;
@@ -252,7 +252,7 @@ fn an_invalid_override_names_its_variable() {
 #[test]
 fn tokens_that_cannot_be_sent_are_rejected() {
     for (token, good) in
-        [("s3cret-0123-~/+=", true), ("", false), ("two words", false), (" t", false), ("tö", false)]
+        [("s3cret-~/+=", true), ("", false), ("two words", false), (" t", false), ("tö", false)]
     {
         let text = AWKA.replace("(sites", &format!("(http: (admin: Token(Plain(\"{token}\"))), sites"));
         let parsed = parse_with(&text, &[]);

@@ -16,7 +16,8 @@ pub(in crate::http) enum AccessError {
     WrongToken(Duration),
     /// It needs the admin's token, and a viewer's was sent.
     AdminRequired,
-    /// Too many wrong tokens came from its address. For this time, further wrong ones are refused.
+    /// Too many wrong tokens came from its address. For this time, further wrong ones are refused, and short ones are not
+    /// checked.
     TooManyAttempts(Duration),
 }
 

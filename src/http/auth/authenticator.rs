@@ -13,7 +13,7 @@ use super::role::Role;
 use super::sessions::{LoginSessions, SessionEnd};
 use crate::alert::Alerts;
 use crate::clock::Moment;
-use crate::config::Http;
+use crate::config::{self, Http};
 use crate::http::message::{HandlerOutput, HeaderField, Request, Response};
 use crate::http::page::AccountMenu;
 use crate::storage::Persist;
@@ -30,6 +30,9 @@ pub(in crate::http) struct Authenticator {
     /// They count refused logins.
     alerts: Arc<Alerts>,
     throttle: LoginThrottle,
+    /// For wrong tokens of requests that need no token. Their limit is separate, so that a token for a proxy in front
+    /// of the agent does not throttle clients with a token of the agent.
+    public_throttle: LoginThrottle,
     /// See [`Timings::wrong_token_delay`].
     delay: Duration,
     /// A permit for each delayed error.
@@ -62,6 +65,7 @@ impl Authenticator {
         Self {
             alerts,
             throttle: LoginThrottle::default(),
+            public_throttle: LoginThrottle::on_public_content(),
             delay: timings.wrong_token_delay,
             delayed: Arc::new(Semaphore::new(MAX_DELAYED)),
             sessions: LoginSessions::new(timings.session_idle),
@@ -113,16 +117,25 @@ impl Authenticator {
         if token.is_empty() || !has_tokens(http) {
             return Err(AccessError::WrongToken(Duration::ZERO));
         }
-        if let Some(role) = Role::of_token(token, http) {
-            return Ok(role);
+        let (throttle, delay) =
+            if is_public { (&self.public_throttle, Duration::ZERO) } else { (&self.throttle, self.delay) };
+        match Role::of_token(token, http) {
+            Some(role) if !config::is_short(token) => Ok(role),
+            Some(role) => throttle
+                .wait(request.peer, now)
+                .map_or(Ok(role), |wait| Err(AccessError::TooManyAttempts(wait))),
+            // Only a short token could be guessed this way.
+            None if is_public && !has_short_token(http) => Err(AccessError::WrongToken(Duration::ZERO)),
+            None => {
+                // A proxy may add its own token to each request for public content.
+                if !is_public {
+                    self.alerts.record_refused_login();
+                }
+                Err(throttle
+                    .record(request.peer, token, delay, now)
+                    .map_or_else(AccessError::TooManyAttempts, AccessError::WrongToken))
+            }
         }
-        // A proxy may add its own token to each request for public content.
-        if is_public {
-            return Err(AccessError::WrongToken(Duration::ZERO));
-        }
-        self.alerts.record_refused_login();
-        let recorded = self.throttle.record(request.peer, token, self.delay, now);
-        Err(recorded.map_or_else(AccessError::TooManyAttempts, AccessError::WrongToken))
     }
 
     /// The response to a refused request, after `delay`. The delay blocks no thread.
@@ -228,6 +241,11 @@ impl Identity {
 /// Whether the browser uses HTTPS.
 pub(in crate::http) fn is_https(request: &Request, http: &Http) -> bool {
     Transport::of(request, http) != Transport::Http
+}
+
+/// Whether a token is so short that it could be guessed.
+fn has_short_token(http: &Http) -> bool {
+    [&http.view, &http.admin].into_iter().flatten().any(|token| config::is_short(token.expose()))
 }
 
 /// Whether any token is configured.

@@ -1,7 +1,8 @@
 //! Delays and limits wrong tokens, by address and in total.
 //!
-//! A correct token is accepted at any time, because it has at least [`MIN_TOKEN`](crate::config::MIN_TOKEN) characters
-//! and can't be guessed with any number of attempts. The limits bound the resources that wrong tokens use.
+//! A correct token of at least [`MIN_TOKEN`](crate::config::MIN_TOKEN) characters is accepted at any time, because it
+//! can't be guessed with any number of attempts. The limits bound the resources that wrong tokens use. A shorter token,
+//! which earlier versions accepted, is not checked while its address is throttled.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -26,6 +27,10 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// program that still sends a replaced token may send this many concurrent requests.
 const MAX_WAITING: u32 = 4;
 
+/// How often the log reports an address whose wrong tokens came with requests for public content: a proxy may add one
+/// to each request.
+const REPORT_ON_PUBLIC: Duration = Duration::from_secs(24 * 3600);
+
 /// Maximum number of addresses that are counted, some 300 bytes each. The one whose last wrong token is the oldest is
 /// evicted.
 const MAX_ADDRESSES: usize = 1024;
@@ -36,6 +41,8 @@ pub(super) struct LoginThrottle {
     table: Mutex<Counts>,
     /// Random keys: hashes with them reveal nothing about a token.
     keys: RandomState,
+    /// Whether the requests with these tokens need no token.
+    is_public: bool,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +64,11 @@ struct WrongTokens {
 }
 
 impl LoginThrottle {
+    /// For tokens of requests that need no token.
+    pub(super) fn on_public_content() -> Self {
+        Self { is_public: true, ..Self::default() }
+    }
+
     /// Counts a wrong token; a repeated one counts once. Returns the delay of the response, `delay` or a multiple of
     /// it. The error is the time for which further wrong tokens are refused.
     pub(super) fn record(
@@ -90,7 +102,7 @@ impl LoginThrottle {
                 return Err(WINDOW.saturating_sub(now.since(start)));
             }
             log::debug!("peer={peer} msg=\"wrong token\"");
-            wrong.report(from, now);
+            self.report(from, wrong, now);
         }
         let waiting = wrong.due.map(|due| due.since(now)).unwrap_or_default();
         if waiting > delay * (MAX_WAITING - 1) {
@@ -98,6 +110,33 @@ impl LoginThrottle {
         }
         wrong.due = Some(now.after(waiting + delay));
         Ok(waiting + delay)
+    }
+
+    /// How long the address is throttled, if it is.
+    pub(super) fn wait(&self, peer: IpAddr, now: Moment) -> Option<Duration> {
+        self.lock().addresses.get(&peer::network(peer))?.wait(now)
+    }
+
+    /// Logs that an address has reached its limit, unless that was logged lately.
+    fn report(&self, from: IpAddr, wrong: &mut WrongTokens, now: Moment) {
+        let every = if self.is_public { REPORT_ON_PUBLIC } else { WINDOW };
+        let is_due = wrong.reported.is_none_or(|at| now.since(at) >= every);
+        if wrong.tokens.len() < MAX_WRONG || !is_due {
+            return;
+        }
+        wrong.reported = Some(now);
+        let prefix = if from.is_ipv6() { "/64" } else { "" };
+        if self.is_public {
+            log::info!(
+                "peer={from}{prefix} msg=\"{MAX_WRONG} wrong tokens within a minute for public content: short tokens from \
+                 this address are not checked there for up to a minute\""
+            );
+        } else {
+            log::warn!(
+                "peer={from}{prefix} msg=\"{MAX_WRONG} wrong tokens within a minute: further ones are refused for up to \
+                 a minute\""
+            );
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -118,20 +157,6 @@ impl WrongTokens {
     fn wait(&self, now: Moment) -> Option<Duration> {
         let (first, _) = self.tokens.front().filter(|_| self.tokens.len() >= MAX_WRONG)?;
         Some(WINDOW.saturating_sub(now.since(*first))).filter(|wait| !wait.is_zero())
-    }
-
-    /// Logs that their address has reached its limit, unless that was logged lately.
-    fn report(&mut self, from: IpAddr, now: Moment) {
-        let is_due = self.reported.is_none_or(|at| now.since(at) >= WINDOW);
-        if self.tokens.len() < MAX_WRONG || !is_due {
-            return;
-        }
-        self.reported = Some(now);
-        let prefix = if from.is_ipv6() { "/64" } else { "" };
-        log::warn!(
-            "peer={from}{prefix} msg=\"{MAX_WRONG} wrong tokens within a minute: further ones are refused for up to \
-             a minute\""
-        );
     }
 }
 
@@ -190,10 +215,6 @@ mod tests {
         }
     }
 
-    fn is_throttled(attempts: &LoginThrottle, peer: IpAddr, now: Moment) -> bool {
-        attempts.lock().addresses.get(&peer::network(peer)).is_some_and(|wrong| wrong.wait(now).is_some())
-    }
-
     #[test]
     fn each_address_has_its_own_limit() {
         let attempts = LoginThrottle::default();
@@ -203,7 +224,7 @@ mod tests {
             [("192.0.2.1", true), ("192.0.2.2", false), ("2001:db8::2", true), ("2001:db8:0:1::1", false)]
         {
             assert_eq!(outcomes(&attempts, peer, &[(1, "k")]) != ["-"], refused, "{peer}");
-            assert_eq!(is_throttled(&attempts, peer.parse().unwrap(), Moment::now()), refused, "{peer}");
+            assert_eq!(attempts.wait(peer.parse().unwrap(), Moment::now()).is_some(), refused, "{peer}");
         }
     }
 
@@ -254,11 +275,11 @@ mod tests {
         }
         assert_eq!(attempts.lock().addresses.len(), MAX_ADDRESSES);
         let now = start.after(Duration::from_secs(3));
-        assert!(is_throttled(&attempts, address(0), now));
+        assert!(attempts.wait(address(0), now).is_some());
         let _ = send(MAX_ADDRESSES, 0, 3);
         assert_eq!(attempts.lock().addresses.len(), MAX_ADDRESSES);
-        assert!(is_throttled(&attempts, address(1), now), "a newer one is still there");
-        assert!(!is_throttled(&attempts, address(0), now), "the oldest is evicted");
+        assert!(attempts.wait(address(1), now).is_some(), "a newer one is still there");
+        assert!(attempts.wait(address(0), now).is_none(), "the oldest is evicted");
     }
 
     #[test]
@@ -270,19 +291,23 @@ mod tests {
     }
 
     #[test]
-    fn the_log_reports_once_a_minute() {
+    fn the_log_reports_once_a_minute_and_for_public_content_once_a_day() {
         let start = Moment::now();
-        let mut wrong = WrongTokens::default();
-        let mut reported = Vec::new();
-        for second in (0..200).step_by(5) {
-            let now = start.after(Duration::from_secs(second));
-            if !wrong.contains(second, now) && wrong.wait(now).is_none() {
-                wrong.tokens.push_back((now, second));
-                let before = wrong.reported;
-                wrong.report(address(1), now);
-                reported.extend((wrong.reported != before).then_some(second));
+        for (attempts, expected) in
+            [(LoginThrottle::default(), &[45, 105, 165][..]), (LoginThrottle::on_public_content(), &[45])]
+        {
+            let mut wrong = WrongTokens::default();
+            let mut reported = Vec::new();
+            for second in (0..200).step_by(5) {
+                let now = start.after(Duration::from_secs(second));
+                if !wrong.contains(second, now) && wrong.wait(now).is_none() {
+                    wrong.tokens.push_back((now, second));
+                    let before = wrong.reported;
+                    attempts.report(address(1), &mut wrong, now);
+                    reported.extend((wrong.reported != before).then_some(second));
+                }
             }
+            assert_eq!(reported, expected);
         }
-        assert_eq!(reported, [45, 105, 165]);
     }
 }

@@ -117,6 +117,32 @@ fn proxy_tokens_on_public_content_do_not_throttle_clients() {
     }
 }
 
+/// Guesses could find a short token, which files of earlier versions may have.
+#[test]
+fn guesses_of_a_short_token_on_public_content_are_limited() {
+    let router = router(Settings::default());
+    for (admin, is_short) in [("admin-token", true), ("admin-token-01234", false)] {
+        let agent = agent(&router, &format!("admin: Token(Plain(\"{admin}\")),"));
+        let page = |token: &str| {
+            let fields = [("Authorization", format!("Bearer {token}"))];
+            let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+            let page = ask_from(PROXY, agent.address, ("GET", "/sites/awka"), &fields, "");
+            assert_eq!(page.status, 200, "{}", page.body);
+            shows_people(&router, &page)
+        };
+        for number in 0..9 {
+            assert!(!page(&format!("guess-{number}")));
+        }
+        assert!(page(admin));
+        assert!(!page("guess-9"));
+        assert_eq!(
+            page(admin),
+            !is_short,
+            "expected guesses of a short token to be throttled after ten wrong ones"
+        );
+    }
+}
+
 #[test]
 fn login_cookie_works_with_a_proxy_token() {
     let router = router(Settings::default());

@@ -252,6 +252,32 @@ fn wrong_tokens_are_delayed_and_limited_and_correct_ones_are_always_accepted() {
     assert_eq!(identity.credential, Credential::Rejected(AccessError::WrongToken(DELAY)));
 }
 
+/// Files of earlier versions may have a short token.
+#[test]
+fn a_short_token_is_not_checked_while_its_address_is_throttled() {
+    let (http, now, authenticator) = (http(None, Some("short")), Moment::now(), authenticator());
+    let correct = get(HeaderField::Authorization, "Bearer short");
+    wrong_tokens(&authenticator, 9, &http, now);
+    assert_eq!(authenticator.identity(&correct, Role::Admin, &http, now).role, Role::Admin);
+    assert_eq!(ask(&authenticator, &form("token=guess"), &http, now.after(20 * DELAY)).status, 401);
+    for token in ["short", "wrong"] {
+        let request = get(HeaderField::Authorization, &format!("Bearer {token}"));
+        let identity = authenticator.identity(&request, Role::Admin, &http, now);
+        assert!(
+            matches!(identity.credential, Credential::Rejected(AccessError::TooManyAttempts(_))),
+            "{token}: {identity:?}"
+        );
+        assert_eq!(ask(&authenticator, &form(&format!("token={token}")), &http, now).status, 429, "{token}");
+    }
+    let mut elsewhere = correct.clone();
+    elsewhere.peer = [127, 0, 0, 2].into();
+    assert_eq!(authenticator.identity(&elsewhere, Role::Admin, &http, now).role, Role::Admin);
+    assert_eq!(
+        authenticator.identity(&correct, Role::Admin, &http, now.after(Duration::from_secs(61))).role,
+        Role::Admin
+    );
+}
+
 #[test]
 fn few_errors_are_delayed_at_once() {
     let authenticator = authenticator();
@@ -267,19 +293,47 @@ fn few_errors_are_delayed_at_once() {
 }
 
 #[test]
-fn a_wrong_token_for_public_content_changes_nothing_and_does_not_count() {
-    let (now, authenticator, http) = (Moment::now(), authenticator(), http(None, ADMIN));
-    let identity = |token: &str, needed| {
+fn a_wrong_token_for_public_content_changes_nothing_and_has_a_limit_of_its_own() {
+    let (now, authenticator) = (Moment::now(), authenticator());
+    let [long, short] = [ADMIN, Some("short")].map(|admin| http(None, admin));
+    let identity = |http: &Http, token: &str, needed, now| {
         let request = get(HeaderField::Authorization, &format!("Bearer {token}"));
-        authenticator.identity(&request, needed, &http, now)
+        authenticator.identity(&request, needed, http, now)
     };
-    for number in 0..20 {
-        assert_eq!(identity(&format!("foreign-{number}"), Role::Viewer), Identity::anonymous(&http));
-    }
     let admin = Identity { role: Role::Admin, credential: Credential::Bearer };
-    assert_eq!(identity("admin-token-01234", Role::Viewer), admin, "a correct one gives its role");
-    let wrong = Credential::Rejected(AccessError::WrongToken(DELAY));
-    assert_eq!(identity("foreign", Role::Admin).credential, wrong, "the first that counts");
+    for number in 0..20 {
+        assert_eq!(
+            identity(&long, &format!("foreign-{number}"), Role::Viewer, now),
+            Identity::anonymous(&long)
+        );
+    }
+    assert_eq!(
+        identity(&long, "admin-token-01234", Role::Viewer, now),
+        admin,
+        "a correct one gives its role"
+    );
+    // A short token could be guessed this way.
+    for number in 0..9 {
+        assert_eq!(
+            identity(&short, &format!("foreign-{number}"), Role::Viewer, now),
+            Identity::anonymous(&short)
+        );
+    }
+    assert_eq!(identity(&short, "short", Role::Viewer, now), admin);
+    assert_eq!(identity(&short, "foreign", Role::Viewer, now), Identity::anonymous(&short));
+    assert_eq!(identity(&short, "short", Role::Viewer, now), Identity::anonymous(&short), "ten were wrong");
+    assert_eq!(identity(&long, "admin-token-01234", Role::Viewer, now), admin);
+    // None of them counts if a token is needed, and those do not count here.
+    assert_eq!(identity(&short, "short", Role::Admin, now), admin);
+    wrong_tokens(&authenticator, 10, &short, now);
+    assert!(matches!(
+        identity(&short, "short", Role::Admin, now).credential,
+        Credential::Rejected(AccessError::TooManyAttempts(_))
+    ));
+    let later = now.after(Duration::from_secs(61));
+    assert_eq!(identity(&short, "short", Role::Viewer, later), admin);
+    wrong_tokens(&authenticator, 10, &short, later);
+    assert_eq!(identity(&short, "short", Role::Viewer, later), admin);
 }
 
 #[test]
