@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{ActionError, ErrorJson, SiteHandles};
+pub use crate::site::Refreshed;
 
 /// The outcome at each site, by its key.
-pub type RefreshOutcomes = Vec<(String, Result<(), ActionError>)>;
+pub type RefreshOutcomes = Vec<(String, Result<Refreshed, ActionError>)>;
 
 /// Refreshes these sites concurrently.
-pub async fn refresh(handles: &SiteHandles, sites: Vec<String>) -> RefreshOutcomes {
+pub async fn refresh(handles: &SiteHandles, sites: Vec<String>, is_anonymous: bool) -> RefreshOutcomes {
     // All refreshes are requested before this waits for the first.
-    let requested: Vec<_> = sites.into_iter().map(|site| (handles.refresh(&site), site)).collect();
+    let requested: Vec<_> =
+        sites.into_iter().map(|site| (handles.refresh(&site, is_anonymous), site)).collect();
     let mut outcomes = Vec::new();
     for (refreshed, site) in requested {
         outcomes.push((site, refreshed.await));
@@ -20,11 +22,11 @@ pub async fn refresh(handles: &SiteHandles, sites: Vec<String>) -> RefreshOutcom
     outcomes
 }
 
-/// The refreshed site, or `*` for several, and the result, for the log. `None` if there is no site.
+/// The refreshed site, or `*` for several, and the result, for the log. `None` if no router was queried.
 #[must_use]
 pub fn log_fields(outcomes: &RefreshOutcomes) -> Option<(&str, String)> {
-    let asked = outcomes.len();
-    let answered = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
+    let asked = outcomes.iter().filter(|(_, outcome)| *outcome != Ok(Refreshed::Recent)).count();
+    let answered = outcomes.iter().filter(|(_, outcome)| *outcome == Ok(Refreshed::Asked)).count();
     let site = match outcomes.as_slice() {
         [(site, _)] => site,
         _ => "*",
@@ -33,7 +35,7 @@ pub fn log_fields(outcomes: &RefreshOutcomes) -> Option<(&str, String)> {
     (asked > 0).then(|| (site, format!("{result} asked={asked} answered={answered}")))
 }
 
-/// The sites that have answered, and those that have not.
+/// The sites that have answered, now or recently.
 #[derive(Debug, Default, Serialize)]
 pub struct RefreshedJson<'o> {
     refreshed: Vec<&'o str>,

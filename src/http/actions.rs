@@ -26,6 +26,8 @@ pub(super) const MAX_REFRESHES: usize = 192;
 pub(super) struct Who {
     pub(super) role: Role,
     pub(super) peer: IpAddr,
+    /// Whether the request came without a token.
+    pub(super) is_anonymous: bool,
 }
 
 impl fmt::Display for Who {
@@ -57,9 +59,9 @@ pub(super) async fn run<A: Action>(
     outcome.recv().await.unwrap_or(Err(ActionError::Abandoned))
 }
 
-/// Refreshes these sites.
+/// Refreshes these sites. It is logged only if a router was queried.
 pub(super) async fn refresh(handles: &SiteHandles, sites: Vec<String>, who: Who) -> RefreshOutcomes {
-    let outcomes = refresh::refresh(handles, sites).await;
+    let outcomes = refresh::refresh(handles, sites, who.is_anonymous).await;
     if let Some((site, result)) = refresh::log_fields(&outcomes) {
         log::info!("action=refresh site={site} {who} result={result}");
     }

@@ -148,7 +148,7 @@ impl<'r> Context<'r> {
 
     /// The sender, for the log.
     pub(super) fn who(&self) -> Who {
-        Who { role: self.identity.role, peer: self.request.peer }
+        Who { role: self.identity.role, peer: self.request.peer, is_anonymous: self.identity.is_anonymous() }
     }
 
     /// Maximum number of bytes of a response within the memory budget.

@@ -11,7 +11,7 @@ use smol::future::{FutureExt, zip};
 use smol::lock::{self, RwLockReadGuardArc};
 
 use super::context::SiteContext;
-use super::mailbox::{JobQueue, Mailbox, SiteJob};
+use super::mailbox::{JobQueue, Mailbox, RefreshRequest, Refreshed, SiteJob};
 use crate::routeros::error::{Cause, Error};
 
 /// How long shutting down waits until interrupted actions are logged. It happens at once unless the machine is
@@ -113,14 +113,20 @@ impl SiteHandles {
     }
 
     /// Queries a site's router now, even if the returned future is dropped. The future ends once the router has
-    /// answered. Simultaneous requests share one refresh, and there is at most one a second.
+    /// answered. Simultaneous requests share one refresh, and there is at most one a second. Anonymous requests make
+    /// the router answer at most once per third of the site's `refresh`.
     ///
     /// # Errors
     ///
     /// The reason why the router did not answer. After a login, even a refused one, the same error is returned without
     /// another attempt until the backoff ends.
-    pub fn refresh(&self, key: &str) -> impl Future<Output = Result<(), ActionError>> + use<> {
-        let (request, response) = channel::bounded(1);
+    pub fn refresh(
+        &self,
+        key: &str,
+        is_anonymous: bool,
+    ) -> impl Future<Output = Result<Refreshed, ActionError>> + use<> {
+        let (responder, response) = channel::bounded(1);
+        let request = RefreshRequest { is_anonymous, responder };
         let sent = self.send(key, |mailbox| mailbox.request(request));
         self.response(sent, response)
     }

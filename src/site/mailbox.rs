@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use event_listener::Event;
 use smol::Timer;
@@ -13,7 +13,9 @@ use smol::channel::Sender;
 use smol::future::{Boxed, FutureExt};
 
 use super::context::SiteContext;
+use super::schedule::ANONYMOUS_SHARE;
 use crate::routeros::error::Error;
+use crate::timings::Timings;
 
 /// Maximum number of requests for a refresh that wait at one site. They share one refresh, so each takes few bytes.
 const MAX_REFRESHES: usize = 256;
@@ -39,8 +41,31 @@ pub enum JobQueue {
 /// A request that the task of a site runs.
 pub(super) type SiteJob = Box<dyn FnOnce(Arc<SiteContext>) -> Boxed<()> + Send>;
 
-/// A request to query a site's router now: who waits for the outcome.
-pub(super) type RefreshRequest = Sender<Result<(), Error>>;
+/// A request to query a site's router now.
+#[derive(Debug)]
+pub(super) struct RefreshRequest {
+    /// Whether it came without a token. Such requests make a router answer less often.
+    pub(super) is_anonymous: bool,
+    pub(super) responder: Sender<Result<Refreshed, Error>>,
+}
+
+/// The result of a successful refresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refreshed {
+    /// The router has answered.
+    Asked,
+    /// The router was not queried: its last answers are recent enough for a request without a token.
+    Recent,
+}
+
+impl RefreshRequest {
+    /// How long after the last attempt to reach the router the request does not cause another one. `refresh` is the
+    /// site's interval.
+    pub(super) fn reuse(&self, refresh: Duration, timings: &Timings) -> Duration {
+        let anonymous = if self.is_anonymous { refresh / ANONYMOUS_SHARE } else { Duration::ZERO };
+        anonymous.max(timings.refresh_reuse)
+    }
+}
 
 /// What waits for the task of one site.
 #[derive(Default)]
@@ -149,13 +174,13 @@ impl RefreshQueue {
     }
 
     /// Answers all waiting requests. A failure also answers the requests that arrived during the refresh.
-    pub(super) fn respond(&mut self, outcome: &Result<(), Error>) {
+    pub(super) fn respond(&mut self, outcome: &Result<Refreshed, Error>) {
         if outcome.is_err() {
             self.gather();
         }
         for request in self.waiting.drain(..) {
             // This fails if the caller was dropped.
-            let _ = request.try_send(outcome.clone());
+            let _ = request.responder.try_send(outcome.clone());
         }
     }
 }
@@ -168,8 +193,6 @@ impl fmt::Debug for Mailbox {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use smol::future::zip;
     use smol::{block_on, channel};
 
@@ -180,7 +203,7 @@ mod tests {
     }
 
     fn request() -> RefreshRequest {
-        channel::bounded(1).0
+        RefreshRequest { is_anonymous: true, responder: channel::bounded(1).0 }
     }
 
     #[test]

@@ -22,5 +22,5 @@ mod sites;
 mod supervisor;
 
 pub use context::SiteContext;
-pub use mailbox::JobQueue;
+pub use mailbox::{JobQueue, Refreshed};
 pub use sites::Sites;

@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 use crate::config;
 use crate::plugin::Plugin;
 
+/// Refreshes without a token read a plugin at most this many times per interval: visitors of the page can increase the
+/// load of a router to at most three times the configured rate.
+pub(super) const ANONYMOUS_SHARE: u32 = 3;
+
 /// A day, in milliseconds.
 const DAY_MS: u64 = 86_400_000;
 
@@ -17,6 +21,8 @@ pub(super) struct Schedule {
     /// A moment of the grid.
     origin: Instant,
     refresh: Interval,
+    /// When the plugins of the site's refresh were last read.
+    refreshed: Instant,
     entries: Vec<Entry>,
     /// See `Timings::plugin_reread`.
     reread: Duration,
@@ -44,7 +50,9 @@ pub(super) enum ReadScope {
     Due,
     /// Those that are due, and all of the site's refresh: changes may have been missed.
     Refresh,
-    /// All plugins: a request.
+    /// Those of the refresh, and all others that were last read a third of their interval ago: a request without a token.
+    Anonymous,
+    /// All plugins: a request with a token.
     All,
 }
 
@@ -53,7 +61,7 @@ impl Schedule {
     pub(super) fn new(config: &config::Site, origin: Instant, now: Instant, reread: Duration) -> Self {
         let next = on_grid(origin, config.refresh, now + config.refresh / 2);
         let refresh = Interval { every: config.refresh, next };
-        let mut schedule = Self { origin, refresh, entries: Vec::new(), reread };
+        let mut schedule = Self { origin, refresh, refreshed: now, entries: Vec::new(), reread };
         schedule.adopt(config, now);
         schedule
     }
@@ -94,6 +102,11 @@ impl Schedule {
         intervals.fold(self.refresh.next, |next, interval| next.min(interval.next))
     }
 
+    /// The time since the plugins of the site's refresh were last read.
+    pub(super) fn since_refresh(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.refreshed)
+    }
+
     /// Whether a plugin was never read over this connection.
     pub(super) fn has_new(&self) -> bool {
         self.entries.iter().any(|entry| entry.read.is_none())
@@ -102,12 +115,19 @@ impl Schedule {
     /// Returns the plugins to read now, and schedules their next reads. Missed reads are skipped.
     pub(super) fn take(&mut self, now: Instant, scope: ReadScope) -> Vec<Plugin> {
         let refreshes = self.refresh.advance(now) || scope != ReadScope::Due;
+        if refreshes {
+            self.refreshed = now;
+        }
         let mut due = Vec::new();
         for entry in &mut self.entries {
             let age = entry.read.map_or(Duration::MAX, |read| now.saturating_duration_since(read));
             let is_due = match &mut entry.interval {
                 Some(interval) => {
-                    let is_requested = scope == ReadScope::All && age >= self.reread;
+                    let is_requested = match scope {
+                        ReadScope::All => age >= self.reread,
+                        ReadScope::Anonymous => age >= self.reread.max(interval.every / ANONYMOUS_SHARE),
+                        ReadScope::Due | ReadScope::Refresh => false,
+                    };
                     interval.advance(now) || is_requested
                 }
                 None => refreshes,
@@ -256,6 +276,25 @@ mod tests {
         // A refresh that took long.
         assert_eq!(names(&schedule.take(at(44), ReadScope::Due)), "resource slow");
         assert_eq!(schedule.next(), at(45));
+    }
+
+    #[test]
+    fn anonymous_requests_read_a_plugin_once_per_third_of_its_interval() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let plugins = [("resource", 0), ("slow", 3600), ("fast", 12)];
+        let mut schedule = Schedule::new(&site(7200, &plugins), at(3600), start, REREAD);
+        schedule.take(start, ReadScope::All);
+        assert_eq!(schedule.since_refresh(at(11)), Duration::from_secs(11));
+        assert_eq!(names(&schedule.take(at(11), ReadScope::Anonymous)), "resource fast");
+        assert_eq!(schedule.since_refresh(at(11)), Duration::ZERO);
+        assert_eq!(names(&schedule.take(at(12), ReadScope::Due)), "fast", "its own time");
+        assert_eq!(schedule.since_refresh(at(12)), Duration::from_secs(1));
+        // Ten seconds at least, though a third of its interval is four.
+        assert_eq!(names(&schedule.take(at(21), ReadScope::Anonymous)), "resource");
+        assert_eq!(names(&schedule.take(at(1199), ReadScope::Anonymous)), "resource fast");
+        assert_eq!(names(&schedule.take(at(1200), ReadScope::Anonymous)), "resource slow fast");
+        assert_eq!(names(&schedule.take(at(1211), ReadScope::All)), "resource slow fast", "with a token");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use smol::future::FutureExt;
 use super::context::SiteContext;
 use super::heartbeat::{heartbeat, uptime_of};
 use super::listen_tracker::ListenTracker;
-use super::mailbox::RefreshQueue;
+use super::mailbox::{RefreshQueue, Refreshed};
 use super::row_check::RowCheck;
 use super::schedule::{ReadScope, Schedule, origin};
 use crate::clock::Moment;
@@ -113,7 +113,7 @@ impl<'c> SiteSession<'c> {
                 // The followed plugin was not read: a future recheck stays scheduled, and a missed one is skipped.
                 None => recheck.filter(|at| *at > Instant::now()),
             };
-            self.refreshes.respond(&Ok(()));
+            self.refreshes.respond(&Ok(Refreshed::Asked));
             // Queried on their own, so that a slow answer delays nothing else.
             if internal.iter().any(|plugin| !self.refused.contains(plugin)) {
                 Box::pin(self.refresh(internal)).await?;
@@ -142,12 +142,19 @@ impl<'c> SiteSession<'c> {
             let request = self.apply_changes_until(request).await?;
             let now = Instant::now();
             if let Some(request) = request {
+                let reuse = request.reuse(self.config.refresh, &site.timings);
+                let (age, reused) = if request.is_anonymous {
+                    (self.schedule.since_refresh(now), Refreshed::Recent)
+                } else {
+                    (now.saturating_duration_since(all_read), Refreshed::Asked)
+                };
                 self.refreshes.waiting.push(request);
-                if now.saturating_duration_since(all_read) >= site.timings.refresh_reuse {
+                if age >= reuse {
                     self.refreshes.gather();
-                    return Ok(ReadScope::All);
+                    let are_anonymous = self.refreshes.waiting.iter().all(|request| request.is_anonymous);
+                    return Ok(if are_anonymous { ReadScope::Anonymous } else { ReadScope::All });
                 }
-                self.refreshes.respond(&Ok(()));
+                self.refreshes.respond(&Ok(reused));
             } else if now >= next {
                 return Ok(ReadScope::Due);
             } else if now >= next_or_recheck {

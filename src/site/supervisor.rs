@@ -233,7 +233,8 @@ impl Supervisor {
     async fn wait(&mut self, wait: Duration, least: Duration, error: &Error) {
         let began = Instant::now();
         while let Some(request) = self.refreshes.incoming.refresh_before(began + wait).await {
-            let soonest = self.site.timings.refresh_reuse.clamp(least, wait);
+            let reuse = request.reuse(self.site.config().refresh, &self.site.timings);
+            let soonest = reuse.clamp(least, wait);
             self.refreshes.waiting.push(request);
             if soonest.saturating_sub(began.elapsed()) <= self.site.timings.early_retry {
                 Timer::at(began + soonest).await;

@@ -210,6 +210,11 @@ impl Identity {
         })
     }
 
+    /// Whether the request has neither a valid token nor the cookie of a login session.
+    pub(in crate::http) fn is_anonymous(&self) -> bool {
+        !matches!(self.credential, Credential::Bearer | Credential::Session)
+    }
+
     /// The delay of its error response.
     pub(in crate::http) fn delay(&self) -> Duration {
         if let Credential::Rejected(error) = self.credential { error.delay() } else { Duration::ZERO }

@@ -13,6 +13,8 @@ pub(super) enum Notice {
     /// The device logged in again.
     Back,
     Refreshed,
+    /// The figures are recent enough for a request without a token.
+    Recent,
     /// Some sites failed: the query has their keys.
     PartlyRefreshed,
     NotRefreshed,
@@ -24,11 +26,12 @@ pub(super) enum Notice {
 }
 
 impl Notice {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Ended,
         Self::Forgotten,
         Self::Back,
         Self::Refreshed,
+        Self::Recent,
         Self::PartlyRefreshed,
         Self::NotRefreshed,
         Self::Busy,
@@ -45,6 +48,7 @@ impl Notice {
             Self::Forgotten => "forgotten",
             Self::Back => "back",
             Self::Refreshed => "refreshed",
+            Self::Recent => "recent",
             Self::PartlyRefreshed => "partly",
             Self::NotRefreshed => "failed",
             Self::Busy => "busy",
@@ -78,6 +82,7 @@ impl Notice {
                        disconnect it again and have the device forgotten.";
             }
             Self::Refreshed => "Refreshed just now.",
+            Self::Recent => "Not refreshed: the figures are recent.",
             Self::PartlyRefreshed => return failed_sites(context),
             Self::NotRefreshed => "No answer. The last known figures are shown.",
             Self::Busy => "Too many requests at once. Try again in a moment.",

@@ -6,7 +6,7 @@ use super::overview_query::OverviewQuery;
 use super::session_query::SessionQuery;
 use super::site;
 use crate::action::ActionError;
-use crate::action::refresh::RefreshOutcomes;
+use crate::action::refresh::{RefreshOutcomes, Refreshed};
 use crate::http::context::Context;
 use crate::http::message::{HandlerOutput, Response};
 
@@ -52,6 +52,9 @@ fn overview_notice(outcomes: &RefreshOutcomes) -> String {
 
 /// The notice about a refresh.
 fn notice(outcomes: &RefreshOutcomes) -> Notice {
+    if !outcomes.is_empty() && outcomes.iter().all(|(_, outcome)| *outcome == Ok(Refreshed::Recent)) {
+        return Notice::Recent;
+    }
     let errors: Vec<&ActionError> =
         outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).collect();
     if errors.is_empty() {
@@ -74,10 +77,14 @@ mod tests {
     fn the_notice_depends_on_how_many_sites_answered() {
         let away = || Err(ActionError::Router(Error::new(Cause::Refused, "")));
         let busy = || Err(ActionError::Busy);
+        let asked = || Ok(Refreshed::Asked);
         for (outcomes, expected) in [
             (vec![], Notice::Refreshed),
-            (vec![Ok(()), Ok(())], Notice::Refreshed),
-            (vec![Ok(()), away()], Notice::PartlyRefreshed),
+            (vec![asked(), asked()], Notice::Refreshed),
+            (vec![asked(), Ok(Refreshed::Recent)], Notice::Refreshed),
+            (vec![Ok(Refreshed::Recent)], Notice::Recent),
+            (vec![Ok(Refreshed::Recent), away()], Notice::PartlyRefreshed),
+            (vec![asked(), away()], Notice::PartlyRefreshed),
             (vec![away(), away()], Notice::NotRefreshed),
             (vec![busy(), away()], Notice::NotRefreshed),
             (vec![busy()], Notice::Busy),
@@ -85,7 +92,7 @@ mod tests {
             let outcomes: Vec<_> = outcomes.into_iter().map(|outcome| (String::new(), outcome)).collect();
             assert_eq!(notice(&outcomes), expected, "{outcomes:?}");
         }
-        let outcomes = [("a", Ok(())), ("b", away()), ("c", busy())].map(|(key, of)| (key.to_string(), of));
+        let outcomes = [("a", asked()), ("b", away()), ("c", busy())].map(|(key, of)| (key.to_string(), of));
         assert_eq!(overview_notice(&outcomes.into()), "notice=partly&answered=1&failed=b,c");
     }
 }

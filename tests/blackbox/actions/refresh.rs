@@ -90,7 +90,6 @@ fn fifty_simultaneous_requests_share_one_refresh() {
     assert!(u128::from(refreshes) <= most, "got {refreshes} refreshes in {:?}", began.elapsed());
 }
 
-/// Every viewer may refresh, here without a token.
 #[test]
 fn a_site_is_refreshed_once_a_second_at_most() {
     let router = router(small());
@@ -98,7 +97,7 @@ fn a_site_is_refreshed_once_a_second_at_most() {
     let (began, before) = (Instant::now(), router.counters().commands);
     let mut requests = 0;
     throughout(Duration::from_secs(4), || {
-        refreshed(&agent.ask("POST", "/api/refresh", &[("Authorization", "none")]));
+        refreshed(&agent.post("/api/refresh", ""));
         requests += 1;
     });
     let refreshes = (router.counters().commands - before).div_ceil(REFRESH);
@@ -245,7 +244,60 @@ fn viewers_may_refresh() {
             );
         }
     }
-    logs(&open, "by=viewer peer=127.0.0.1 result=answered asked=1 answered=1", 6);
+    // Without a token the router was not queried so soon after the start, so nothing is logged.
+    assert!(!open.running.err().contains("action=refresh"), "{}", open.running.err());
+}
+
+/// Every visitor of the page can request a refresh, so those must cost the router little.
+#[test]
+fn anonymous_requests_query_a_router_once_per_third_of_its_refresh() {
+    let started = Instant::now();
+    let router = router(small());
+    let agent = AgentBuilder::default()
+        .http(ADMIN)
+        .defaults("refresh: \"9s\",")
+        .site("awka", router.addr(), "")
+        .start();
+    agent.wait_until_all_are_read();
+    let before = router.counters().commands;
+    let mut requests = 0;
+    until("an anonymous request or the next refresh queries the router", || {
+        let (answer, took) = in_parallel(1, || agent.post("/api/refresh", "")).remove(0);
+        assert_eq!(refreshed(&answer), json!({ "refreshed": ["awka"], "failed": [], "errors": {} }));
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        requests += 1;
+        (router.counters().commands > before).then_some(())
+    });
+    let after = started.elapsed();
+    assert!(after >= Duration::from_secs(3), "queried again after {after:?}");
+    assert!(requests > 10, "got only {requests} requests in {after:?}");
+    // A request with a token queries the router at once.
+    thread::sleep(FRESH);
+    let before = router.counters().commands;
+    let token = [("Authorization", "Bearer admin-token-01234")];
+    assert_eq!(refreshed(&agent.ask("POST", "/api/refresh", &token))["refreshed"], json!(["awka"]));
+    assert_eq!(router.counters().commands - before, REFRESH);
+}
+
+#[test]
+fn anonymous_requests_do_not_shorten_the_backoff_of_an_unreachable_router() {
+    let router = router(small());
+    router.set_fault(Some(Fault::Refuse));
+    let given =
+        AgentBuilder::default().http(ADMIN).defaults("refresh: \"1h\",").site("awka", router.addr(), "");
+    let agent = given.timing("retry_min", "1h").timing("retry_max", "2h").start();
+    agent.wait_for_error("awka", "closed");
+    let before = router.counters().connections;
+    throughout(FRESH + FRESH, || {
+        let (answer, took) = in_parallel(1, || agent.post("/api/refresh", "")).remove(0);
+        let json = refreshed(&answer);
+        assert_eq!((&json["failed"], &json["errors"]["awka"]["cause"]), (&json!(["awka"]), &json!("closed")));
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    });
+    assert_eq!(router.counters().connections, before);
+    let token = [("Authorization", "Bearer admin-token-01234")];
+    assert_eq!(refreshed(&agent.ask("POST", "/api/refresh", &token))["failed"], json!(["awka"]));
+    assert_eq!(router.counters().connections, before + 1);
 }
 
 #[test]

@@ -396,8 +396,9 @@ fn a_viewer_gets_no_personal_details_and_no_actions() {
         assert_eq!(agent.ask("POST", path, &viewer).status, 401, "{path}");
     }
     assert_eq!(router.sessions(), people);
-    redirects_to(&agent.ask("POST", "/refresh", &viewer), "/?notice=refreshed");
-    redirects_to(&agent.ask("POST", "/sites/awka/refresh", &viewer), "/sites/awka?notice=refreshed");
+    redirects_to(&agent.ask("POST", "/refresh", &viewer), "/?notice=recent");
+    redirects_to(&agent.ask("POST", "/sites/awka/refresh", &viewer), "/sites/awka?notice=recent");
+    assert!(agent.page("/?notice=recent").contains("the figures are recent"));
 }
 
 #[test]
