@@ -106,17 +106,13 @@ impl Data {
     /// The reason why the data is partial, if it is.
     #[must_use]
     pub fn incomplete(&self) -> Option<String> {
-        let left_out = match self {
+        match self {
             // Servers above a limit share a series, so none is missing.
-            Self::Hotspot(hotspot) => return limits::left_out(hotspot.left_out),
+            Self::Hotspot(hotspot) => limits::left_out(hotspot.left_out),
             Self::Listing(listing) => listing.incomplete(),
             Self::Health(health) => health.incomplete(),
             Self::Resource(_) | Self::Internal(_) => None,
-        };
-        left_out.or_else(|| {
-            let family = self.families().into_iter().find(Family::is_incomplete)?;
-            Some(format!("too many series of {}", family.name))
-        })
+        }
     }
 
     /// Bytes of memory that it takes.

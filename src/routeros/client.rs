@@ -16,7 +16,6 @@
 //! limits. If a limit is exceeded, the connection ends, holding at most [`MAX_REPLY`] and two sentences. Only the
 //! answer to a command with a [`Limit`] is truncated instead.
 
-use std::ops::Range;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -29,8 +28,8 @@ pub use super::command::{Answer, Command, Limit, Partial, Reply};
 pub use super::connection::Connection;
 use super::connection::{ended, lock};
 use super::error::{Cause, Error};
+use super::in_flight::Answered;
 pub use super::in_flight::MAX_ROWS;
-use super::in_flight::TaggedAnswer;
 use super::login::{self, LoginMethod};
 use super::multiplexer::Multiplexer;
 pub use super::multiplexer::{ConnectionUsage, MAX_DROPPED, MAX_REPLY, MAX_UNSOLICITED};
@@ -155,12 +154,6 @@ impl Client {
         self.multiplexer().usage
     }
 
-    /// Asks the router to stop a command whose caller was dropped, to save its resources.
-    pub(super) fn cancel(&self, tag: u64) {
-        self.multiplexer().cancel(tag);
-        self.wake();
-    }
-
     pub(super) fn multiplexer(&self) -> MutexGuard<'_, Multiplexer> {
         lock(&self.multiplexer)
     }
@@ -171,32 +164,28 @@ impl Client {
     }
 }
 
-/// Commands in flight that were sent together. Dropping them forgets the commands: late answers are ignored.
+/// Commands in flight that were sent together. If they are dropped, so are late answers.
 struct Calls<'c> {
     client: &'c Client,
     commands: &'c [Command],
-    /// Their tags, in their order. A login is sent alone, and without its tag.
-    tags: Range<u64>,
-    is_tagged: bool,
     began: Instant,
-    answered: Receiver<TaggedAnswer>,
+    answered: Receiver<Answered>,
 }
 
 impl<'c> Calls<'c> {
     /// Queues the commands to be sent. Each is sent completely or not at all, even if the caller is dropped, because only
-    /// [`Connection::run`] writes.
+    /// [`Connection::run`] writes. A login is sent alone, and without a tag.
     fn start(client: &'c Client, commands: &'c [Command], is_tagged: bool) -> Self {
         let (answer, answered) = channel::bounded(commands.len().max(1));
         let began = Instant::now();
         // Under one lock, so that they are sent together.
         let mut multiplexer = client.multiplexer();
-        let tags = multiplexer.next_tags(commands.len());
-        for (tag, command) in tags.clone().zip(commands) {
-            multiplexer.call(is_tagged.then_some(tag), command, answer.clone());
+        for (at, command) in commands.iter().enumerate() {
+            multiplexer.call(command, is_tagged, at, answer.clone());
         }
         drop(multiplexer);
         client.wake();
-        Self { client, commands, tags, is_tagged, began, answered }
+        Self { client, commands, began, answered }
     }
 
     /// Waits for all answers. The commands run concurrently, so one deadline covers them all.
@@ -207,18 +196,13 @@ impl<'c> Calls<'c> {
             // The senders are dropped only with the connection, which sends the reason first.
             let answered = async { Ok(self.answered.recv().await) };
             match answered.or(async { Err(late.as_mut().await) }).await {
-                Ok(Ok((tag, answer))) => {
-                    if let Some(at) = self.tags.clone().position(|own| tag.is_none_or(|tag| tag == own)) {
-                        answers[at] = Some(answer);
-                    }
-                }
+                Ok(Ok((at, answer))) => answers[at] = Some(answer),
                 Ok(Err(_)) => break,
                 Err(waited) => {
-                    let calls = answers.iter_mut().zip(self.commands).zip(self.tags.clone());
-                    for ((answer, command), tag) in calls.filter(|((answer, _), _)| answer.is_none()) {
-                        if self.is_tagged {
-                            self.client.cancel(tag);
-                        }
+                    self.abandon(true);
+                    self.client.wake();
+                    let calls = answers.iter_mut().zip(self.commands);
+                    for (answer, command) in calls.filter(|(answer, _)| answer.is_none()) {
                         let path = String::from_utf8_lossy(command.sentence.first());
                         let message = exceeded(&format!("no answer to {path}"), waited);
                         *answer = Some(Err(Error::new(Cause::QueryTimeout, message)));
@@ -257,14 +241,17 @@ impl<'c> Calls<'c> {
             }
         }
     }
+
+    /// Receives no more answers. If the caller `gave_up`, the router is asked to stop, to save its resources.
+    fn abandon(&self, gave_up: bool) {
+        self.answered.close();
+        self.client.multiplexer().abandon(gave_up);
+    }
 }
 
 impl Drop for Calls<'_> {
     fn drop(&mut self) {
-        let mut multiplexer = self.client.multiplexer();
-        for tag in self.tags.clone() {
-            multiplexer.forget(self.is_tagged.then_some(tag));
-        }
+        self.abandon(false);
     }
 }
 

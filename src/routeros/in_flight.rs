@@ -15,8 +15,8 @@ pub const MAX_ROWS: usize = 16_384;
 /// Maximum number of traps kept of one answer. An unknown menu gives two.
 const MAX_TRAPS: usize = 8;
 
-/// The answer to the command with a tag. One caller waits for the answers to all commands that it sent together.
-pub(super) type TaggedAnswer = (Option<u64>, Answer);
+/// An answer, and the place of its command among those that one caller sent together.
+pub(super) type Answered = (usize, Answer);
 
 /// How the sentences of an answer are handled.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub(super) enum InFlight {
     Reply(PendingReply),
     /// They are changes of a menu.
     Listen(PendingChanges),
-    /// They are dropped because the answer was truncated; the number dropped so far.
-    Truncated(usize),
+    /// They are dropped because nobody waits for them; the number dropped so far.
+    Dropped(usize),
 }
 
 impl InFlight {
@@ -35,7 +35,7 @@ impl InFlight {
         match self {
             Self::Reply(pending) => Some(&mut pending.reply),
             Self::Listen(pending) => Some(&mut pending.reply),
-            Self::Truncated(_) => None,
+            Self::Dropped(_) => None,
         }
     }
 
@@ -45,7 +45,7 @@ impl InFlight {
             Self::Reply(PendingReply { reply, .. }) | Self::Listen(PendingChanges { reply, .. }) => {
                 reply.held.bytes()
             }
-            Self::Truncated(_) => 0,
+            Self::Dropped(_) => 0,
         }
     }
 }
@@ -56,7 +56,8 @@ pub(super) struct PendingReply {
     pub(super) reply: Reply,
     pub(super) limit: Option<Limit>,
     pub(super) began: Instant,
-    pub(super) answer: Sender<TaggedAnswer>,
+    pub(super) at: usize,
+    pub(super) answer: Sender<Answered>,
 }
 
 impl PendingReply {
@@ -78,9 +79,9 @@ impl PendingReply {
     }
 
     /// Sends the reply to the caller.
-    pub(super) fn finish(mut self, tag: Option<u64>) {
+    pub(super) fn finish(mut self) {
         self.reply.took = self.began.elapsed();
-        let _ = self.answer.try_send((tag, Ok(self.reply)));
+        let _ = self.answer.try_send((self.at, Ok(self.reply)));
     }
 }
 

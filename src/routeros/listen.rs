@@ -27,10 +27,7 @@ impl Client {
     #[must_use]
     pub fn listen(&self, command: &Command) -> Listen {
         let (wake, woken) = channel::bounded(1);
-        let mut multiplexer = self.multiplexer();
-        let tag = multiplexer.next_tag();
-        multiplexer.listen(tag, &command.sentence, wake);
-        drop(multiplexer);
+        let tag = self.multiplexer().listen(&command.sentence, wake);
         self.wake();
         Listen { client: self.clone(), tag, woken }
     }
@@ -59,10 +56,8 @@ impl Listen {
 
 impl Drop for Listen {
     fn drop(&mut self) {
-        let is_running = self.client.multiplexer().unlisten(self.tag);
-        if is_running {
-            self.client.cancel(self.tag);
-        }
+        self.client.multiplexer().unlisten(self.tag);
+        self.client.wake();
     }
 }
 

@@ -1,12 +1,12 @@
 //! The commands in flight over one connection, and the routing of answers to them by tag.
 //!
-//! No I/O. The memory of a connection is bounded: one answer by [`MAX_ROWS`], all answers together by [`MAX_REPLY`].
+//! No I/O. A tag is used again once its answer has ended, because a short one saves bytes in each sentence of an answer.
+//! The memory of a connection is bounded: one answer by [`MAX_ROWS`], all answers together by [`MAX_REPLY`].
 //! Unsolicited sentences are dropped, up to [`MAX_UNSOLICITED`] in a row. An answer is truncated if it exceeds its
 //! command's limit, if other answers need its memory, or if it does not fit into the memory that all connections share,
 //! see [`Replies`](crate::memory::Replies). The router is then asked to stop, and the rest of the answer is dropped.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use smol::channel::Sender;
 
 use super::command::{Command, Reply};
 use super::error::{Cause, Error, sanitize};
-use super::in_flight::{InFlight, MAX_ROWS, PendingChanges, PendingReply, TaggedAnswer, protocol};
+use super::in_flight::{Answered, InFlight, MAX_ROWS, PendingChanges, PendingReply, protocol};
 use super::rows::Rows;
 use super::value;
 use super::wire::{Sentence, SentenceRef};
@@ -24,17 +24,17 @@ use crate::memory::{Account, Held, Turn};
 /// take half of it.
 pub const MAX_REPLY: usize = 8 * 1024 * 1024;
 
-/// Maximum number of unsolicited sentences in a row. After a `/cancel` or a deadline, up to one answer's rows still
-/// arrive.
+/// Maximum number of unsolicited sentences in a row: as many as one answer has.
 pub const MAX_UNSOLICITED: usize = MAX_ROWS;
 
-/// Maximum number of sentences that are dropped after one answer was truncated. If the router honours the `/cancel`, a
-/// few thousand are in transit. If it ignores it, even its largest menus have been sent completely by then.
+/// Maximum number of sentences of one answer that are dropped after it was truncated or its deadline passed. If the router
+/// honours the `/cancel`, a few thousand are in transit. If it ignores it, even its largest menus have been sent
+/// completely by then.
 pub const MAX_DROPPED: usize = 262_144;
 
-/// Maximum number of truncated answers that have not ended yet. If there are more, the router never ends them, and
-/// further sentences of the oldest count as unsolicited.
-const MAX_TRUNCATED: usize = 64;
+/// Maximum number of answers that nobody waits for and that have not ended. If there are more, the router never ends them:
+/// further sentences of the one with the lowest tag count as unsolicited, and its tag is not used again.
+const MAX_DROPPED_ANSWERS: usize = 64;
 
 /// Maximum number of bytes waiting to be sent. Commands are a few hundred bytes; this many wait only if the router has
 /// stopped reading.
@@ -58,7 +58,8 @@ pub struct ConnectionUsage {
 /// The state that the client and the connection share.
 #[derive(Debug, Default)]
 pub(super) struct Multiplexer {
-    last_tag: u64,
+    /// No tag up to this one is used again.
+    retired: u64,
     /// Commands whose answer has not ended, by tag. A login has no tag.
     in_flight: BTreeMap<Option<u64>, InFlight>,
     /// Bytes to be sent: whole sentences in their order.
@@ -80,36 +81,33 @@ pub(super) struct Multiplexer {
 }
 
 impl Multiplexer {
-    /// A tag that was not used before over this connection, and is not 0.
-    pub(super) fn next_tag(&mut self) -> u64 {
-        self.last_tag += 1;
-        self.last_tag
+    /// The smallest tag of which no answer is in flight. It is not 0.
+    fn free_tag(&self) -> u64 {
+        let is_free = |tag: &u64| !self.in_flight.contains_key(&Some(*tag));
+        (self.retired + 1..u64::MAX).find(is_free).unwrap_or(u64::MAX)
     }
 
-    /// As many consecutive tags.
-    pub(super) fn next_tags(&mut self, count: usize) -> Range<u64> {
-        let first = self.last_tag + 1;
-        self.last_tag += count as u64;
-        first..first + count as u64
-    }
-
-    /// Queues a command to be sent. `answer` receives its reply, or the error.
-    pub(super) fn call(&mut self, tag: Option<u64>, command: &Command, answer: Sender<TaggedAnswer>) {
+    /// Queues a command to be sent, with a tag unless it is a login. `answer` receives its reply, or the error, with
+    /// its place `at`.
+    pub(super) fn call(&mut self, command: &Command, is_tagged: bool, at: usize, answer: Sender<Answered>) {
+        let tag = is_tagged.then(|| self.free_tag());
         if let Err(error) = self.queue(&command.sentence, tag) {
-            let _ = answer.try_send((tag, Err(error)));
+            let _ = answer.try_send((at, Err(error)));
             return;
         }
         let (reply, began) = (self.new_reply(), Instant::now());
-        let pending = PendingReply { reply, limit: command.limit, began, answer };
+        let pending = PendingReply { reply, limit: command.limit, began, at, answer };
         self.in_flight.insert(tag, InFlight::Reply(pending));
     }
 
-    /// Queues a `listen` to be sent. `wake` receives a message when there is something to take.
-    pub(super) fn listen(&mut self, tag: u64, sentence: &Sentence, wake: Sender<()>) {
+    /// Queues a `listen` to be sent, and returns its tag. `wake` receives a message when there is something to take.
+    pub(super) fn listen(&mut self, sentence: &Sentence, wake: Sender<()>) -> u64 {
+        let tag = self.free_tag();
         let ended = self.queue(sentence, Some(tag)).err();
         let _ = wake.try_send(());
         let pending = PendingChanges { reply: self.new_reply(), ended, wake };
         self.in_flight.insert(Some(tag), InFlight::Listen(pending));
+        tag
     }
 
     fn new_reply(&self) -> Reply {
@@ -128,15 +126,18 @@ impl Multiplexer {
         Ok(())
     }
 
-    /// Queues a sentence whose answer is ignored, under a new tag. It can't be queued if the connection has ended or
-    /// the router has stopped reading; then it is not needed.
+    /// Queues a sentence whose answer is dropped. It can't be queued if the connection has ended or the router has
+    /// stopped reading; then it is not needed.
     fn queue_unanswered(&mut self, sentence: &Sentence) {
-        let tag = self.next_tag();
-        let _ = self.queue(sentence, Some(tag));
+        let tag = self.free_tag();
+        if self.queue(sentence, Some(tag)).is_ok() {
+            self.drop_rest(Some(tag));
+        }
     }
 
-    /// Queues a `/cancel` of a command.
-    pub(super) fn cancel(&mut self, tag: u64) {
+    /// Queues a `/cancel` of a command. The rest of its answer is dropped.
+    fn cancel(&mut self, tag: u64) {
+        self.drop_rest(Some(tag));
         self.queue_unanswered(&Sentence::from_words(["/cancel".into(), format!("=tag={tag}")]));
     }
 
@@ -146,12 +147,16 @@ impl Multiplexer {
         self.queue_unanswered(&command.sentence);
     }
 
-    /// Removes a command whose caller was dropped. Its answer is truncated if it has a limit.
-    pub(super) fn forget(&mut self, tag: Option<u64>) {
-        match self.in_flight.get(&tag) {
-            Some(InFlight::Reply(PendingReply { limit: Some(_), .. })) => self.drop_rest(tag),
-            Some(InFlight::Reply(_)) => drop(self.in_flight.remove(&tag)),
-            _ => {}
+    /// Drops the answers to commands whose caller no longer receives them, and if it `gave_up`, cancels the commands.
+    pub(super) fn abandon(&mut self, gave_up: bool) {
+        let abandoned = |(tag, one): (&Option<u64>, &InFlight)| {
+            matches!(one, InFlight::Reply(pending) if pending.answer.is_closed()).then_some(*tag)
+        };
+        for tag in self.in_flight.iter().filter_map(abandoned).collect::<Vec<_>>() {
+            match tag {
+                Some(tag) if gave_up => self.cancel(tag),
+                _ => self.drop_rest(tag),
+            }
         }
     }
 
@@ -177,19 +182,21 @@ impl Multiplexer {
         }
     }
 
-    /// Ends a `listen`. Returns whether the router must still be asked to stop.
-    pub(super) fn unlisten(&mut self, tag: u64) -> bool {
+    /// Ends a `listen`. Asks the router to stop, unless it has.
+    pub(super) fn unlisten(&mut self, tag: u64) {
         let removed = self.in_flight.remove(&Some(tag));
-        matches!(removed, Some(InFlight::Listen(PendingChanges { ended: None, .. })))
+        if matches!(removed, Some(InFlight::Listen(PendingChanges { ended: None, .. }))) {
+            self.cancel(tag);
+        }
     }
 
     /// Ends the connection: each command without an answer gets the error, and so does each later one.
     pub(super) fn end(&mut self, error: &Error) {
-        self.in_flight.retain(|tag, in_flight| {
+        self.in_flight.retain(|_, in_flight| {
             match in_flight {
-                InFlight::Reply(pending) => drop(pending.answer.try_send((*tag, Err(error.clone())))),
+                InFlight::Reply(pending) => drop(pending.answer.try_send((pending.at, Err(error.clone())))),
                 InFlight::Listen(pending) => pending.end(error),
-                InFlight::Truncated(_) => {}
+                InFlight::Dropped(_) => {}
             }
             matches!(in_flight, InFlight::Listen(_))
         });
@@ -231,7 +238,7 @@ impl Multiplexer {
                     self.answer(tag);
                 }
             }
-            Some(InFlight::Truncated(dropped)) => {
+            Some(InFlight::Dropped(dropped)) => {
                 self.usage.unsolicited += 1;
                 *dropped += 1;
                 if *dropped > MAX_DROPPED {
@@ -257,7 +264,7 @@ impl Multiplexer {
     fn answer(&mut self, tag: Option<u64>) {
         if let Some(InFlight::Reply(pending)) = self.in_flight.remove(&tag) {
             self.usage.answered += 1;
-            pending.finish(tag);
+            pending.finish();
         }
     }
 
@@ -268,22 +275,20 @@ impl Multiplexer {
         }
         self.answer(tag);
         // Only a login has no tag, and it has no limit.
-        if let Some(number) = tag {
-            self.cancel(number);
-            self.drop_rest(tag);
+        if let Some(tag) = tag {
+            self.cancel(tag);
         }
     }
 
-    /// Drops all sentences that still arrive for this tag.
+    /// Drops all sentences that still arrive for this tag. It is not free before the last of them.
     fn drop_rest(&mut self, tag: Option<u64>) {
-        let mut truncated = self.in_flight.iter().filter(|(_, one)| matches!(one, InFlight::Truncated(_)));
-        let oldest = truncated.next().map(|(tag, _)| *tag);
-        if truncated.count() + 1 >= MAX_TRUNCATED
-            && let Some(oldest) = oldest
-        {
-            self.in_flight.remove(&oldest);
+        let dropped = self.in_flight.iter().filter(|(_, one)| matches!(one, InFlight::Dropped(_)));
+        let tags: Vec<u64> = dropped.filter_map(|(tag, _)| *tag).collect();
+        if tags.len() >= MAX_DROPPED_ANSWERS {
+            self.in_flight.remove(&Some(tags[0]));
+            self.retired = self.retired.max(tags[0]);
         }
-        self.in_flight.insert(tag, InFlight::Truncated(0));
+        self.in_flight.insert(tag, InFlight::Dropped(0));
     }
 
     /// Keeps all answers in flight within [`MAX_REPLY`] after a `growth`: truncates the largest answer that has its own

@@ -16,40 +16,36 @@ use super::codepage::Codepage;
 /// `never`, the empty value and any other form are `None`, as are durations of more than 2⁶⁴ microseconds.
 #[must_use]
 pub fn duration(value: &[u8]) -> Option<Duration> {
-    const UNITS: [(&str, u64); 7] = [
-        ("w", 604_800_000_000),
-        ("d", 86_400_000_000),
-        ("h", 3_600_000_000),
-        ("ms", 1_000),
-        ("m", 60_000_000),
-        ("s", 1_000_000),
-        ("us", 1),
-    ];
-    let mut rest = std::str::from_utf8(value).ok()?;
-    if rest.is_empty() {
-        return None;
-    }
-    let mut micros = 0u64;
-    let mut smallest = u64::MAX;
-    while !rest.is_empty() {
-        if rest.contains(':') && !rest.contains(char::is_alphabetic) && smallest > UNITS[2].1 {
-            return Some(Duration::from_micros(micros.checked_add(clock(rest)?)?));
-        }
-        let (digits, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
-        let (name, unit) = *UNITS.iter().find(|(name, _)| tail.starts_with(name))?;
+    const HOUR: u64 = 3_600_000_000;
+    let (mut micros, mut smallest, mut rest) = (0u64, u64::MAX, value);
+    loop {
+        let (digits, tail) = rest.split_at(rest.iter().position(|byte| !byte.is_ascii_digit())?);
+        let (unit, after) = match tail {
+            [b':', ..] if smallest > HOUR => (1, &[][..]),
+            [b'w', after @ ..] => (168 * HOUR, after),
+            [b'd', after @ ..] => (24 * HOUR, after),
+            [b'h', after @ ..] => (HOUR, after),
+            [b'm', b's', after @ ..] => (1000, after),
+            [b'm', after @ ..] => (60_000_000, after),
+            [b's', after @ ..] => (1_000_000, after),
+            [b'u', b's', after @ ..] => (1, after),
+            _ => return None,
+        };
         if unit >= smallest {
             return None;
         }
-        smallest = unit;
-        micros = micros.checked_add(digits.parse::<u64>().ok()?.checked_mul(unit)?)?;
-        rest = &tail[name.len()..];
+        let count = if tail[0] == b':' { clock(rest) } else { number(digits) };
+        micros = micros.checked_add(count?.checked_mul(unit)?)?;
+        if after.is_empty() {
+            return Some(Duration::from_micros(micros));
+        }
+        (smallest, rest) = (unit, after);
     }
-    Some(Duration::from_micros(micros))
 }
 
 /// `hh:mm:ss`, the end of a duration in older versions, in microseconds.
-fn clock(text: &str) -> Option<u64> {
-    let mut parts = text.split(':').map(|part| number(part.as_bytes()));
+fn clock(text: &[u8]) -> Option<u64> {
+    let mut parts = text.split(|byte| *byte == b':').map(number);
     let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
     if parts.next().is_some() || minutes > 59 || seconds > 59 {
         return None;
@@ -87,8 +83,12 @@ pub fn boolean(value: &[u8]) -> Option<bool> {
 /// An integer from 0 to 2⁶⁴−1.
 #[must_use]
 pub fn number(value: &[u8]) -> Option<u64> {
-    // `parse` accepts a sign, which no counter has.
-    std::str::from_utf8(value).ok().filter(|text| !text.starts_with('+'))?.parse().ok()
+    // `parse` accepts a sign, which no counter has, and checks for UTF-8 first.
+    let add = |number: u64, byte: &u8| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 { number.checked_mul(10)?.checked_add(digit.into()) } else { None }
+    };
+    if value.is_empty() { None } else { value.iter().try_fold(0, add) }
 }
 
 /// A number with a sign or a fraction: temperatures and voltages, `-5`, `24.1`.

@@ -80,12 +80,7 @@ impl<'b> SentenceRef<'b> {
     /// The words in their order.
     pub fn words(self) -> impl Iterator<Item = &'b [u8]> {
         let mut rest = self.encoded;
-        std::iter::from_fn(move || {
-            let (length, taken) = decode_length(rest).ok()??;
-            let (word, after) = rest[taken..].split_at_checked(usize::try_from(length).ok()?)?;
-            rest = after;
-            Some(word)
-        })
+        std::iter::from_fn(move || take_word(&mut rest))
     }
 
     /// The first word: the command of a request, or the kind of a reply such as `!re`.
@@ -102,7 +97,10 @@ impl<'b> SentenceRef<'b> {
     /// The value of the attribute `key`; the first one if a key is repeated.
     #[must_use]
     pub fn get(self, key: &str) -> Option<&'b [u8]> {
-        self.attributes().find_map(|(k, v)| (k == key.as_bytes()).then_some(v))
+        self.words().find_map(|word| match word.strip_prefix(b"=")?.strip_prefix(key.as_bytes())? {
+            [b'=', value @ ..] => Some(value),
+            rest => rest.is_empty().then_some(rest),
+        })
     }
 
     /// The value of the `.tag=` word, at any position. Tags are opaque bytes.
@@ -259,6 +257,20 @@ fn encode_length(length: usize, out: &mut Vec<u8>) {
         0x20_0000..0x1000_0000 => out.extend([0xE0 | b3, b2, b1, b0]),
         _ => out.extend([0xF0, b3, b2, b1, b0]),
     }
+}
+
+/// Takes the first of encoded words. Almost all are short, and a refresh reads thousands several times: a call and the
+/// general form of lengths for each of them would be a large part of its time.
+#[allow(clippy::inline_always)]
+#[inline(always)]
+fn take_word<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
+    let (length, taken) = match *rest.first()? {
+        length @ 0..0x80 => (length.into(), 1),
+        _ => decode_length(rest).ok()??,
+    };
+    let (word, after) = rest[taken..].split_at_checked(usize::try_from(length).ok()?)?;
+    *rest = after;
+    Some(word)
 }
 
 /// Reads a length at the start of `bytes`: the length and how many bytes it took, or `None` while some of them have not

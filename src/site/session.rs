@@ -97,10 +97,9 @@ impl<'c> SiteSession<'c> {
         let [user, password] = self.config.credentials();
         Box::pin(self.client.login(user, password, self.config.login, timeout)).await?;
         self.site.update(|site| site.usage.logins += 1);
-        let mut scope = ReadScope::All;
+        let (mut scope, mut recheck) = (ReadScope::All, None);
         // When all plugins were read last.
         let mut all_read = Instant::now();
-        let mut recheck = None;
         loop {
             let now = Instant::now();
             let (internal, due): (Vec<_>, Vec<_>) =
@@ -204,7 +203,8 @@ impl<'c> SiteSession<'c> {
             return Ok(());
         };
         let changes = self.listen_tracker.take();
-        let Some(reading) = self.reading(&plugin).filter(|_| !changes.is_empty()) else { return Ok(()) };
+        let reading = if changes.is_empty() { None } else { self.reading(&plugin) };
+        let Some(reading) = reading else { return Ok(()) };
         let reading = reading.followed(&changes, Moment::now(), self.config.codepage)?;
         self.site.update(|site| site.put(reading));
         self.applied = Instant::now();
@@ -293,8 +293,8 @@ impl<'c> SiteSession<'c> {
     fn commands(&mut self, plugin: &Plugin) -> Vec<Command> {
         let applies = self.listen_tracker.applies_to() == Some(plugin.name());
         let is_live = applies && Instant::now() < self.whole_due;
-        let is_known = |of: &Reading| is_live && of.error.is_none() && of.partial.is_none();
-        let reading = self.reading(plugin).filter(is_known);
+        let is_known = |of: &Reading| of.error.is_none() && of.partial.is_none();
+        let reading = if is_live { self.reading(plugin).filter(is_known) } else { None };
         if let Some(figures) = reading.and_then(|reading| plugin.figures(reading.data.as_deref()?)) {
             return figures;
         }

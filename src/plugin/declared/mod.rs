@@ -36,7 +36,11 @@ impl Listing {
     /// The reason why the data is partial, if it is.
     pub(in crate::plugin) fn incomplete(&self) -> Option<String> {
         let forgotten = || self.counters.iter().find_map(RunningTotal::forgotten);
-        limits::left_out(self.left_out).or_else(forgotten)
+        let too_many = || {
+            let family = self.families().into_iter().find(Family::is_incomplete)?;
+            Some(format!("too many series of {}", family.name))
+        };
+        limits::left_out(self.left_out).or_else(forgotten).or_else(too_many)
     }
 
     /// The metrics.

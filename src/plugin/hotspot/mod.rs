@@ -48,7 +48,8 @@ pub(super) fn read(
     let has_figures_only = answers.len() < WHOLE_REFRESH;
     let missing = reply(2).filter(|_| has_figures_only).map(|reply| limits::usable(&reply.rows).0);
     let rows = missing.into_iter().flatten().chain(rows);
-    let sessions = sessions(rows, &hotspot, has_figures_only, context);
+    let unknown = Hotspot::default();
+    let sessions = sessions(rows, previous.unwrap_or(&unknown), has_figures_only, context);
     hotspot.reconcile(sessions, Extent::of(active), previous.is_none(), context)?;
     let users = reply(1).and_then(|reply| reply.ret.as_deref()).and_then(value::number);
     if !has_figures_only {
@@ -82,7 +83,7 @@ pub(super) fn missing(
     let mut lookup = Lookup::default();
     let is_missing = |row: &SentenceRef| {
         let at = lookup.find(&known.sessions, row.get(".id").unwrap_or_default());
-        !is_whole(*row) && at.is_none_or(|at| known.sessions[at].is_doubtful(*row, &context))
+        at.is_none_or(|at| known.sessions[at].is_doubtful(*row, &context)) && !is_whole(*row)
     };
     let rows = limits::usable(&figures.rows).0;
     let ids: Vec<&[u8]> = rows.into_iter().filter(is_missing).filter_map(|row| row.get(".id")).collect();
@@ -102,9 +103,9 @@ fn sessions<'r>(
     known: &Hotspot,
     has_figures_only: bool,
     context: &ReadContext,
-) -> Vec<Session> {
+) -> impl Iterator<Item = Session> {
     let (mut lookup, unknown) = (Lookup::default(), Session::default());
-    let session = |row: SentenceRef| {
+    let session = move |row: SentenceRef| {
         let at = lookup.find(&known.sessions, row.get(".id").unwrap_or_default());
         let known = at.map(|at| &known.sessions[at]);
         if !has_figures_only || is_whole(row) {
@@ -113,7 +114,7 @@ fn sessions<'r>(
         let session = known?.after(row, RowKind::Figures, context);
         known?.is_same(&session, context.took).then_some(session)
     };
-    rows.filter_map(session).collect()
+    rows.filter_map(session)
 }
 
 #[cfg(test)]

@@ -301,11 +301,12 @@ impl<'h> SessionTable<'h> {
     }
 
     fn count(&mut self, server: Option<&str>, more: Counts) {
-        let server = self.hotspot.server_key(server);
-        if let Some(counts) = self.hotspot.servers.get_mut(server) {
+        if let Some(counts) = self.hotspot.servers.get_mut(server.unwrap_or_default()) {
             *counts = counts.plus(more);
         } else {
-            self.hotspot.servers.insert(server.into(), more);
+            let server = self.hotspot.server_key(server).to_string();
+            let counts = self.hotspot.servers.entry(server).or_default();
+            *counts = counts.plus(more);
         }
     }
 

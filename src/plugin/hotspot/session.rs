@@ -114,6 +114,8 @@ impl Session {
                 b"limit-bytes-in" => bytes_left[0] = value::number(value),
                 b"limit-bytes-out" => bytes_left[1] = value::number(value),
                 b"limit-bytes-total" => bytes_left[2] = value::number(value),
+                // Of the texts it has the id only, by which the session was found.
+                _ if kind == RowKind::Figures => {}
                 // If a text is repeated, the first counts.
                 key => {
                     if let Some(at) = texts::index_of(key) {

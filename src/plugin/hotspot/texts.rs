@@ -54,7 +54,12 @@ pub(super) fn index_of(key: &[u8]) -> Option<usize> {
 impl Texts {
     /// These texts, with those of a row in place of the old ones. The memory is shared if none of them differs.
     pub(super) fn with(&self, row: &RowTexts, codepage: &'static Codepage) -> Self {
-        if row.iter().all(Option::is_none) {
+        // A text that is shown as it was sent has no original bytes.
+        let is_shown = |(text, value): (usize, Option<&[u8]>)| {
+            let has_original = text < IDENTIFYING && !self.part(TEXTS.len() + text).is_empty();
+            value.is_none_or(|value| value == self.part(text) && !has_original)
+        };
+        if row.iter().copied().enumerate().all(is_shown) {
             return self.clone();
         }
         let parts: [Cow<[u8]>; PARTS] = std::array::from_fn(|part| {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `replies` | the forms of an answer, and how its bytes may be split |
 //! | `side_by_side` | many commands at once: one write, one round trip |
+//! | `tags` | which tag a command has, and when it is used again |
 //! | `listen` | changes of a menu |
 //! | `truncation` | an answer with a limit of its own |
 //! | `deadlines` | no answer, no connection, and what ends one |
@@ -17,6 +18,7 @@ mod listen;
 mod login;
 mod replies;
 mod side_by_side;
+mod tags;
 mod truncation;
 mod turns;
 

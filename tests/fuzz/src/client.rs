@@ -140,21 +140,18 @@ fn check_rows<'r>(replies: impl Iterator<Item = &'r Reply>) {
     }
 }
 
-/// The client has sent only commands, each with a tag of its own unless it is a login.
+/// The client has sent only commands, each with a tag unless it is a login. As the smallest free one is used, it is at most
+/// the number of commands so far.
 fn check_sent(written: &[u8], usage: client::ConnectionUsage) {
     let mut decoder = Decoder::default();
     decoder.push(written);
-    let mut tags = Vec::new();
     let mut count = 0;
     while let Some(sentence) = decoder.next().expect("sentences") {
         count += 1;
         assert!(sentence.first().starts_with(b"/"));
-        match sentence.tag() {
+        match sentence.tag().map(value::number) {
             None => assert_eq!(sentence.first(), b"/login"),
-            Some(tag) => {
-                assert!(!tags.contains(&tag.to_vec()), "expected a unique tag");
-                tags.push(tag.to_vec());
-            }
+            Some(tag) => assert!(tag.is_some_and(|tag| (1..=count).contains(&tag)), "tag {tag:?} of {count}"),
         }
     }
     assert!(count <= usage.commands && usage.sent_bytes <= written.len() as u64);
