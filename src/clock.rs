@@ -21,7 +21,6 @@ impl Moment {
     pub const START: Self = Self { millis: 0 };
 
     /// The current moment.
-    #[must_use]
     pub fn now() -> Self {
         // Read before the clock, so that no moment of this process is before it.
         static START: LazyLock<i64> = LazyLock::new(since_boot);
@@ -30,25 +29,21 @@ impl Moment {
     }
 
     /// The moment that is `ago` earlier.
-    #[must_use]
     pub fn before(self, ago: Duration) -> Self {
         Self { millis: self.millis.saturating_sub(millis(ago)) }
     }
 
     /// The moment that is `later` after this one.
-    #[must_use]
     pub fn after(self, later: Duration) -> Self {
         Self { millis: self.millis.saturating_add(millis(later)) }
     }
 
     /// The time from `earlier` to this moment; zero if `earlier` is later.
-    #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.millis.saturating_sub(earlier.millis)).unwrap_or(0))
     }
 
     /// The time between two moments, in any order.
-    #[must_use]
     pub fn apart(self, other: Self) -> Duration {
         Duration::from_millis(self.millis.abs_diff(other.millis))
     }
@@ -70,33 +65,28 @@ impl Clock {
     pub const EARLIEST_S: u32 = 1_577_836_800;
 
     /// Whether the system's clock was set.
-    #[must_use]
     pub fn is_set(self) -> bool {
         self.unix(Moment::now()).as_secs() >= Self::EARLIEST_S.into()
     }
 
     /// The clock according to the system.
-    #[must_use]
     pub fn system() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { start: millis(wall).saturating_sub(Moment::now().millis) }
     }
 
     /// This clock, or the system's if that was set since.
-    #[must_use]
     pub fn follow(self, system: Self) -> Self {
         let apart = Duration::from_millis(self.start.abs_diff(system.start));
         if apart > Self::SLACK { system } else { self }
     }
 
     /// The moment as RFC 3339 in UTC, to the second: `2026-05-31T09:54:33Z`.
-    #[must_use]
     pub fn rfc3339(self, moment: Moment) -> String {
         rfc3339(self.unix(moment))
     }
 
     /// The time from the Unix epoch to the moment; zero if it is before the epoch.
-    #[must_use]
     pub fn unix(self, moment: Moment) -> Duration {
         let millis = self.start.saturating_add(moment.millis);
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
@@ -104,14 +94,12 @@ impl Clock {
 }
 
 /// A time since the Unix epoch as RFC 3339 in UTC, to the second.
-#[must_use]
 pub fn rfc3339(unix: Duration) -> String {
     // The format ends with the year 9999.
     humantime::format_rfc3339_seconds(UNIX_EPOCH + unix.min(Duration::from_secs(253_402_300_799))).to_string()
 }
 
 /// An age in words: `just now`, `2 minutes ago`, `3 days ago`.
-#[must_use]
 pub fn ago(age: Duration) -> String {
     let (count, unit) = match age.as_secs() {
         0..5 => return "just now".into(),

@@ -73,7 +73,6 @@ pub fn end() {
 }
 
 /// The number of lines that were not written since the start: they exceeded a rate limit, or the queue was full.
-#[must_use]
 pub fn dropped() -> u64 {
     QUEUE.lock().dropped
 }

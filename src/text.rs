@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 /// Replaces a character that controls the terminal or the text around it, or that is invisible, by U+FFFD. With such
 /// characters a text could imitate another one, or several lines.
-#[must_use]
 pub fn visible(c: char) -> char {
     let is_deceptive = c.is_control()
         || matches!(
@@ -22,20 +21,17 @@ pub fn visible(c: char) -> char {
 }
 
 /// The same for a text of several lines: line ends and tabs stay.
-#[must_use]
 pub fn visible_lines(text: &str) -> String {
     text.chars().map(|c| if matches!(c, '\n' | '\t') { c } else { visible(c) }).collect()
 }
 
 /// Bytes as hexadecimal digits.
-#[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// At most `max` bytes of a text, to the last whole character.
-#[must_use]
 pub fn shortened(text: &str, max: usize) -> &str {
     let end = (0..=max.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
     &text[..end.unwrap_or_default()]
@@ -43,7 +39,6 @@ pub fn shortened(text: &str, max: usize) -> &str {
 
 /// Quotes at most `max` characters of another's text for a log line or an error. The quotes keep it from forging a line.
 /// Escapes can make it ten times as long, so the escaped text is limited to four bytes a character.
-#[must_use]
 pub fn quoted(text: &str, max: usize) -> String {
     let beginning = text.char_indices().nth(max).map_or(text, |(end, _)| &text[..end]);
     let escaped = format!("{beginning:?}");
@@ -53,7 +48,6 @@ pub fn quoted(text: &str, max: usize) -> String {
 }
 
 /// Whether any of these texts contains `search`, which is in lower case, in any case.
-#[must_use]
 pub fn any_contains<'t>(texts: impl IntoIterator<Item = &'t str>, search: &str) -> bool {
     texts.into_iter().any(|text| text.to_lowercase().contains(search))
 }

@@ -90,7 +90,6 @@ pub struct ErrorJson {
 
 impl ErrorJson {
     /// The error, and when it began if it lasts.
-    #[must_use]
     pub fn new(error: &Error, since: Option<String>) -> Self {
         Self { cause: error.cause.name(), message: error.message.clone(), hint: error.hint, since }
     }

@@ -23,7 +23,6 @@ pub async fn refresh(handles: &SiteHandles, sites: Vec<String>, is_anonymous: bo
 }
 
 /// The refreshed site, or `*` for several, and the result, for the log. `None` if no router was queried.
-#[must_use]
 pub fn log_fields(outcomes: &RefreshOutcomes) -> Option<(&str, String)> {
     let asked = outcomes.iter().filter(|(_, outcome)| *outcome != Ok(Refreshed::Recent)).count();
     let answered = outcomes.iter().filter(|(_, outcome)| *outcome == Ok(Refreshed::Asked)).count();
@@ -46,12 +45,11 @@ pub struct RefreshedJson<'o> {
 
 impl<'o> RefreshedJson<'o> {
     /// These outcomes as JSON.
-    #[must_use]
     pub fn new(outcomes: &'o RefreshOutcomes) -> Self {
         let mut json = Self::default();
         for (site, outcome) in outcomes {
             match outcome {
-                Ok(()) => json.refreshed.push(site),
+                Ok(_) => json.refreshed.push(site),
                 Err(error) => {
                     json.failed.push(site);
                     if let ActionError::Router(error) = error {

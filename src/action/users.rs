@@ -102,7 +102,6 @@ async fn read_all(site: Arc<SiteContext>) -> Result<Vec<User>, ActionError> {
 
 /// The place of an id in the order of ids, also if it was removed: ids are hexadecimal numbers, so a longer one is
 /// greater.
-#[must_use]
 pub fn id_order(id: &[u8]) -> (usize, Vec<u8>) {
     (id.len(), id.to_ascii_uppercase())
 }

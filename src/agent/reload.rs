@@ -51,7 +51,6 @@ pub(super) struct FileCheck {
 
 impl ConfigReloader {
     /// Follows the files of `watch`, whose first check found these problems.
-    #[must_use]
     pub fn new(watch: Watch, prepare: Prepare, problems: Option<&Diagnostics>, timings: &Timings) -> Self {
         let path = watch.path().display().to_string();
         let invalid = problems.map(|problems| public(problems.all())).unwrap_or_default();

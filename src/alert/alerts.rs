@@ -66,7 +66,6 @@ pub struct AlertList {
 
 impl Alerts {
     /// No alerts. Those that begin within `group` are one message.
-    #[must_use]
     pub fn new(group: Duration) -> Self {
         let inner = Mutex::new(Inner {
             evaluator: Evaluator::default(),
@@ -85,7 +84,6 @@ impl Alerts {
 
     /// A number that increases when an alert is announced, resolved, acknowledged or muted, and when a notification is
     /// taken.
-    #[must_use]
     pub fn revision(&self) -> u64 {
         self.lock().table.announcer.revision
     }
@@ -124,7 +122,6 @@ impl Alerts {
     }
 
     /// The state for the next process; `None` if it is too long.
-    #[must_use]
     pub fn stored(&self) -> Option<Vec<u8>> {
         let inner = self.lock();
         let stored = StoredAlerts { now: inner.time().now, table: &inner.table };
@@ -191,14 +188,12 @@ impl Alerts {
     }
 
     /// A number that changes with each change of the list, apart from the passing of time.
-    #[must_use]
     pub fn activity(&self) -> u64 {
         let inner = self.lock();
         inner.applied + inner.table.announcer.revision
     }
 
     /// The number of firing alerts of each kind.
-    #[must_use]
     pub fn count_firing(&self) -> BTreeMap<&'static str, usize> {
         let inner = self.lock();
         let mut counts: BTreeMap<_, _> = kinds().map(|kind| (kind, 0)).collect();
@@ -211,7 +206,6 @@ impl Alerts {
     }
 
     /// The firing alerts, the past ones and the mutes.
-    #[must_use]
     pub fn list(&self) -> AlertList {
         let inner = self.lock();
         let now = inner.time().now;

@@ -153,7 +153,7 @@ impl Evaluator {
         let (now, timeline) = (time.now, time.timeline);
         table.record_site(&site.key, Some(reachability(site, timeline)), now);
         let local = now.local(site.utc_offset().unwrap_or(self.utc_offset));
-        let mut figures = Figures::of(site);
+        let figures = Figures::of(site);
         for rule in self.rules_of(&site.key).iter() {
             let is_in_hours =
                 rule.rule.between.is_none_or(|hours| hours.contains(local)) && rule.rule.days.contains(local);

@@ -1,5 +1,7 @@
 //! The figures of a site that rules compare with limits.
 
+use std::cell::OnceCell;
+
 use super::incident::{Description, Evaluation};
 use crate::config::{AlertFigure, Threshold};
 use crate::plugin::{Data, Quantity};
@@ -8,18 +10,18 @@ use crate::state::SiteState;
 /// The figures of a site. Each is computed when the first rule compares it.
 pub(super) struct Figures<'s> {
     site: &'s SiteState,
-    values: [Option<Option<f64>>; AlertFigure::ALL.len()],
+    values: [OnceCell<Option<f64>>; AlertFigure::ALL.len()],
 }
 
 impl<'s> Figures<'s> {
     pub(super) fn of(site: &'s SiteState) -> Self {
-        Self { site, values: [None; AlertFigure::ALL.len()] }
+        Self { site, values: Default::default() }
     }
 
     /// Compares a figure with its limits. `is_above`: the alert fires above the limit, else below it.
-    pub(super) fn compare(&mut self, threshold: Threshold, is_above: bool) -> Evaluation {
+    pub(super) fn compare(&self, threshold: Threshold, is_above: bool) -> Evaluation {
         let Threshold { figure, limit, clear } = threshold;
-        let value = self.values[figure as usize].get_or_insert_with(|| value(self.site, figure));
+        let value = self.values[figure as usize].get_or_init(|| value(self.site, figure));
         let Some(value) = *value else { return Evaluation::Unknown };
         let (is_beyond, is_clear) =
             if is_above { (value > limit, value <= clear) } else { (value < limit, value >= clear) };

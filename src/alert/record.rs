@@ -32,7 +32,6 @@ pub struct AlertRecord {
 
 impl AlertRecord {
     /// The alert as a notification shows it.
-    #[must_use]
     pub fn alert(&self, now: AlertTime) -> Alert {
         Alert {
             id: self.id.clone(),

@@ -14,25 +14,21 @@ pub struct Tick(u64);
 
 impl Tick {
     /// The tick at a time since the Unix epoch, for a new timeline.
-    #[must_use]
     pub fn at(unix: Duration) -> Self {
         Self(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX))
     }
 
     /// The tick that is `later` after this one.
-    #[must_use]
     pub fn after(self, later: Duration) -> Self {
         Self(self.0.saturating_add(Self::at(later).0))
     }
 
     /// The tick that is `ago` earlier.
-    #[must_use]
     pub fn before(self, ago: Duration) -> Self {
         Self(self.0.saturating_sub(Self::at(ago).0))
     }
 
     /// The time from `earlier` to this tick; zero if `earlier` is later.
-    #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -49,19 +45,16 @@ pub struct AlertTime {
 
 impl AlertTime {
     /// The date of a tick, in RFC 3339.
-    #[must_use]
     pub fn date(self, tick: Tick) -> String {
         rfc3339(self.unix_of(tick))
     }
 
     /// The time from the Unix epoch to a tick, by the system's clock as it is now.
-    #[must_use]
     pub fn unix_of(self, tick: Tick) -> Duration {
         (self.unix + tick.since(self.tick)).saturating_sub(self.tick.since(tick))
     }
 
     /// The local time at a place with this offset from UTC, in seconds.
-    #[must_use]
     pub fn local(self, utc_offset: i32) -> Duration {
         let offset = Duration::from_secs(utc_offset.unsigned_abs().into());
         if utc_offset < 0 { self.unix.saturating_sub(offset) } else { self.unix + offset }

@@ -22,7 +22,6 @@ pub enum Change {
 
 impl Site {
     /// The change from this configuration to `new`; `None` if they are equal.
-    #[must_use]
     pub fn change_to(&self, new: &Self) -> Option<Change> {
         if !self.hosts.iter().any(|host| new.hosts.contains(host)) {
             Some(Change::Restart)
@@ -63,7 +62,6 @@ pub struct Changes<'c> {
 
 impl<'c> Changes<'c> {
     /// Compares two configurations.
-    #[must_use]
     pub fn between(old: &'c Config, new: &'c Config) -> Self {
         let site = |config: &'c Config, key: &str| config.sites.iter().find(|site| site.key == key);
         let keys = |config: &'c Config| config.sites.iter().map(|site| site.key.as_str());

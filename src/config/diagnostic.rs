@@ -68,7 +68,6 @@ impl Diagnostic {
     }
 
     /// The name of the file or of the environment variable, and in a file the line and the column, from 1.
-    #[must_use]
     pub fn location(&self) -> (&str, Option<(usize, usize)>) {
         let position = self.position.and_then(|(line, column)| {
             let file = self.place.strip_suffix(&format!(":{line}:{column}"))?;
@@ -78,7 +77,6 @@ impl Diagnostic {
     }
 
     /// `error`, `deprecation` or `warning`.
-    #[must_use]
     pub fn severity(&self) -> &'static str {
         match self.severity {
             Severity::Error => "error",
@@ -112,25 +110,21 @@ impl Diagnostic {
 
     /// The problem for the network and the log. The name of a variable or file is left out, because it may be a
     /// misplaced secret.
-    #[must_use]
     pub fn public(&self) -> &Self {
         self.public.as_deref().unwrap_or(self)
     }
 
     /// `sites.ron:12:9`, or the environment variable.
-    #[must_use]
     pub fn place(&self) -> &str {
         &self.place
     }
 
     /// The message: what was found, what was expected, and how to fix it.
-    #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
     /// The line of the file, and under it a caret at the place.
-    #[must_use]
     pub fn excerpt(&self) -> Option<String> {
         let (line, column) = self.excerpt.as_ref()?;
         // The caret is below its character even if tabs indent the line.

@@ -6,7 +6,6 @@ use super::secret::trimmed;
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
 /// The environment of the process.
-#[must_use]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

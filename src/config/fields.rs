@@ -131,7 +131,6 @@ pub struct FieldReference {
 
 /// The reference of all fields, in the order of `docs/configuration.md`. Fields that are allowed in `defaults` are also
 /// allowed on a site.
-#[must_use]
 pub fn reference() -> Vec<FieldReference> {
     let reference = |&FieldRow { field, effect, value, meaning }: &FieldRow| FieldReference {
         path: format!("{}.{}", field.section.path(), field.name).trim_start_matches('.').into(),

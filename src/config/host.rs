@@ -31,7 +31,6 @@ impl fmt::Display for Host {
 impl Host {
     /// Reads `host`, `host:port`, `[v6]`, `[v6]:port`, or a bare IPv6 address. Without a port it is `default_port`.
     /// A link-local IPv6 address is followed by its zone: `fe80::1%eth0`.
-    #[must_use]
     pub fn read(text: &str, default_port: u16) -> Option<Self> {
         let (name, port) = match text.strip_prefix('[') {
             Some(rest) => {

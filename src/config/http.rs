@@ -42,7 +42,6 @@ pub(super) const TOKEN_IN_CLEAR: &str = "the token crosses the network in clear,
 
 impl Http {
     /// Whether the admin's token can be read on the network: without HTTPS here or at a proxy, from another machine.
-    #[must_use]
     pub fn sends_token_in_clear(&self) -> bool {
         self.admin.is_some()
             && self.tls.is_none()
@@ -51,7 +50,6 @@ impl Http {
     }
 
     /// The address of a file without `http`.
-    #[must_use]
     pub fn default_listen() -> SocketAddr {
         Self::default().listen
     }

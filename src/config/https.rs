@@ -122,19 +122,16 @@ impl Https {
     }
 
     /// TLS 1.2 and 1.3 with this certificate.
-    #[must_use]
     pub fn server(&self) -> &ServerConfig {
         &self.server
     }
 
     /// When the certificate ends, since the Unix epoch; `None` if its dates can't be read.
-    #[must_use]
     pub fn ends(&self) -> Option<Duration> {
         certificate_ends(&self.leaf)
     }
 
     /// Problems that do not prevent its use.
-    #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.warnings_by_part().into_iter().map(|(_, warning)| warning).collect()
     }

@@ -119,14 +119,12 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     /// All problems.
-    #[must_use]
     pub fn all(&self) -> &[Diagnostic] {
         &self.all
     }
 
     /// The section `http`, or its defaults, unless it has a problem itself: its tokens and address apply although the
     /// rest is rejected.
-    #[must_use]
     pub fn http(&self) -> Option<&Http> {
         self.http.as_deref()
     }

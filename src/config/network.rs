@@ -13,7 +13,6 @@ pub struct Network {
 impl Network {
     /// Parses an address or CIDR notation. The bits after the prefix are ignored. IPv4-mapped IPv6 is rejected, because its
     /// prefix would be ambiguous.
-    #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
@@ -27,7 +26,6 @@ impl Network {
     }
 
     /// Whether an address is in the network. IPv4 addresses must not be mapped to IPv6.
-    #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let (differing, longest) = match (self.address, address) {
             (IpAddr::V4(ours), IpAddr::V4(other)) => (u128::from(ours.to_bits() ^ other.to_bits()), 32),

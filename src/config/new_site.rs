@@ -55,14 +55,12 @@ impl NewSite {
     ];
 
     /// A site with these answers; `None` if the address is not valid.
-    #[must_use]
     pub fn new([name, address, user]: [String; 3]) -> Option<Self> {
         let host = Host::read(&address, API_PORT)?;
         Some(Self { name, host, address, user })
     }
 
     /// The key: the letters and digits of the name in lower case, and hyphens.
-    #[must_use]
     pub fn key(&self) -> String {
         let words = self.name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
         let mut key = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
@@ -75,7 +73,6 @@ impl NewSite {
     }
 
     /// A commented sites.ron. `listen`, `admin` and `password` are lines and a value in the file's format.
-    #[must_use]
     pub fn document(&self, listen: &str, admin: &str, password: &str) -> String {
         let (Self { name, address, user, .. }, key) = (self, self.key());
         format!(
@@ -110,7 +107,6 @@ impl NewSite {
 
     /// The commands that create the user and permit its logins, as in the README. `agent`: the agent's address, if it
     /// is known.
-    #[must_use]
     pub fn commands(&self, password: &str, agent: Option<IpAddr>) -> String {
         let agent = agent.map(|agent| format!("{agent}/{}", if agent.is_ipv4() { 32 } else { 128 }));
         let from = agent.as_ref().map(|agent| format!(" address={agent}")).unwrap_or_default();

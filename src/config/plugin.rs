@@ -28,7 +28,6 @@ static CATALOGUE: LazyLock<Vec<Plugin>> = LazyLock::new(|| {
 });
 
 /// The plugins of the catalogue.
-#[must_use]
 pub fn catalogue() -> &'static [Plugin] {
     &CATALOGUE
 }

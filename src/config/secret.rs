@@ -14,7 +14,6 @@ pub const MIN_TOKEN: usize = 16;
 pub const SHORT_TOKEN: &str = "the token has fewer than 16 characters, so it can be guessed; expected at least 16 random letters and digits";
 
 /// Whether a token has too few characters.
-#[must_use]
 pub fn is_short(token: &str) -> bool {
     token.chars().count() < MIN_TOKEN
 }
@@ -31,7 +30,6 @@ pub struct Secret(String);
 
 impl Secret {
     /// Wraps a secret.
-    #[must_use]
     pub fn new(secret: String) -> Self {
         Self(secret)
     }
@@ -48,7 +46,6 @@ impl Secret {
     }
 
     /// The secret itself, for a login or a comparison.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }

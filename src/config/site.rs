@@ -64,7 +64,6 @@ pub struct Site {
 
 impl Site {
     /// A site with the defaults for everything else.
-    #[must_use]
     pub fn new(key: &str, hosts: Vec<Host>, user: &str, password: Secret) -> Self {
         let mut check = Validator::without_file();
         let site = from_fields(&mut check, key, &Fields::left_out(Section::Site), &Plugins::default());
@@ -72,14 +71,12 @@ impl Site {
     }
 
     /// How the connection to a host is secured.
-    #[must_use]
     pub fn tls_of(&self, host: usize) -> Cow<'_, Tls> {
         self.pins.get(host).map_or(Cow::Borrowed(&self.tls), |pin| Cow::Owned(Tls::Pin(*pin)))
     }
 
     /// The user and the password as the bytes that a login sends. `WinBox` on Windows stores them in the code page of
     /// the computer where they were typed.
-    #[must_use]
     pub fn credentials(&self) -> [Vec<u8>; 2] {
         [&self.user, self.password.expose()].map(|text| {
             // The validator rejects texts that the code page can't encode.

@@ -1,7 +1,6 @@
 //! Messages about unknown names: they suggest the most similar known name, or list all of them.
 
 /// `message`, with the known name that `found` resembles, or with all of them.
-#[must_use]
 pub fn unknown(message: &str, found: &str, known: &[&str]) -> String {
     match nearest(found, known) {
         Some(name) => format!("{message}; did you mean `{name}`?"),
@@ -10,7 +9,6 @@ pub fn unknown(message: &str, found: &str, known: &[&str]) -> String {
 }
 
 /// The known name that `found` abbreviates or mistypes.
-#[must_use]
 pub fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
     let mut longer = known.iter().filter(|name| name.starts_with(found));
     if let (Some(name), None) = (longer.next(), longer.next()) {

@@ -39,13 +39,11 @@ impl Watch {
     }
 
     /// Whether the file can be read again, which a pipe can't.
-    #[must_use]
     pub fn can_look_again(&self) -> bool {
         !self.was_pipe
     }
 
     /// The file itself.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -91,7 +89,6 @@ impl Watch {
     }
 
     /// A problem for each file that was replaced or deleted outside the container, so that its new content can't be read.
-    #[must_use]
     pub fn unlinked(&self) -> Vec<Diagnostic> {
         const MESSAGE: &str = "was replaced or deleted where it is mounted from, so only its old content can be read; \
             restart the container, and mount the folder instead of the file";

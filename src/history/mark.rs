@@ -20,7 +20,6 @@ impl MarkKind {
     pub(super) const ALL: [Self; 4] = [Self::Offline, Self::Reboot, Self::HostChange, Self::AgentStart];
 
     /// The name in JSON.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Offline => "offline",
@@ -46,7 +45,6 @@ pub struct Mark {
 
 impl Mark {
     /// A mark of an earlier run of the agent.
-    #[must_use]
     pub fn restored(kind: MarkKind, at_s: u32, until_s: Option<u32>) -> Self {
         Self { kind, at_s, until_s, is_live: false }
     }

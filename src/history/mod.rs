@@ -71,7 +71,6 @@ struct Sites {
 
 impl History {
     /// An empty history. Dates are those of this clock until it follows another one.
-    #[must_use]
     pub fn new(clock: Clock) -> Self {
         let sites = Sites { by_key: HashMap::new(), start_ms: start_ms(clock), moves: 0 };
         Self { sites: Mutex::new(sites), revision: AtomicUsize::new(0) }
@@ -104,27 +103,23 @@ impl History {
     }
 
     /// The slots of the finest resolution that covers this range up to `now`; `None` if the site has no history.
-    #[must_use]
     pub fn range(&self, site: &str, range: Duration, now: Moment) -> Option<HistoryRange> {
         self.read(site, |site| site.range(range, now))
     }
 
     /// The availability in this range up to `now`.
-    #[must_use]
     pub fn availability(&self, site: &str, range: Duration, now: Moment) -> Option<Availability> {
         self.read(site, |site| site.availability(range, now))
     }
 
     /// Slots for the disk: those that start at `since_s` or later, oldest first. There are none before the system's clock
     /// was set.
-    #[must_use]
     pub fn stored(&self, site: &str, resolution: Resolution, since_s: u32) -> Vec<StoredSlot> {
         let since_s = since_s.max(EARLIEST_S);
         self.read(site, |site| site.stored(resolution, since_s)).unwrap_or_default()
     }
 
     /// Marks for the disk: those that reach into the time from `since_s` on, oldest first.
-    #[must_use]
     pub fn marks(&self, site: &str, since_s: u32) -> Vec<Mark> {
         let since_s = since_s.max(EARLIEST_S);
         self.read(site, |site| site.marks(since_s)).unwrap_or_default()
@@ -157,13 +152,11 @@ impl History {
     }
 
     /// A number that changes with each change of the history.
-    #[must_use]
     pub fn revision(&self) -> usize {
         self.revision.load(Ordering::Acquire)
     }
 
     /// Bytes of memory that it takes.
-    #[must_use]
     pub fn cost(&self) -> usize {
         self.lock().by_key.values().map(|site| FIXED + site.cost()).sum()
     }

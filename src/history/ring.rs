@@ -23,7 +23,6 @@ impl Resolution {
     pub const ALL: [Self; 4] = [Self::Minute, Self::FiveMinutes, Self::Hour, Self::Day];
 
     /// The length of a slot.
-    #[must_use]
     pub const fn step(self) -> Duration {
         Duration::from_secs(match self {
             Self::Minute => 60,

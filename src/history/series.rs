@@ -25,7 +25,6 @@ impl Series {
         [Self::Users, Self::Logins, Self::Upload, Self::Download, Self::Cpu, Self::Memory, Self::Reachable];
 
     /// The name in requests and in JSON.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Users => "users",
@@ -39,13 +38,11 @@ impl Series {
     }
 
     /// The series with this name.
-    #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|series| series.name() == name)
     }
 
     /// The unit of its values; empty for counts.
-    #[must_use]
     pub fn unit(self) -> &'static str {
         match self {
             Self::Upload | Self::Download => "bit/s",
@@ -55,7 +52,6 @@ impl Series {
     }
 
     /// Whether the values of a span are added up. All others are gauges, with a minimum, an average and a maximum.
-    #[must_use]
     pub fn is_sum(self) -> bool {
         self == Self::Logins
     }

@@ -97,7 +97,6 @@ impl Slot {
     };
 
     /// A slot of length `step` in which these series were known all the time.
-    #[must_use]
     pub fn of(figures: impl IntoIterator<Item = (Series, Figure)>, step: Duration) -> Self {
         let known_ms = step.as_millis().try_into().unwrap_or(u32::MAX);
         let values = figures.into_iter().map(|(series, Figure { min, avg, max })| {
@@ -110,7 +109,6 @@ impl Slot {
     }
 
     /// The slot as bytes, for a file.
-    #[must_use]
     pub fn to_bytes(self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
         for (bytes, field) in bytes.chunks_exact_mut(2).zip(self.0) {
@@ -120,7 +118,6 @@ impl Slot {
     }
 
     /// The slot of [`Slot::to_bytes`]. Any bytes are a slot.
-    #[must_use]
     pub fn from_bytes(bytes: [u8; Self::SIZE]) -> Self {
         let mut fields = [0; FIELDS];
         for (field, bytes) in fields.iter_mut().zip(bytes.chunks_exact(2)) {
@@ -130,7 +127,6 @@ impl Slot {
     }
 
     /// The values of a series; `None` if they are unknown.
-    #[must_use]
     pub fn figure(&self, series: Series) -> Option<Figure> {
         let figure = |min, avg, max| Some(Figure { min, avg, max });
         let is_known = self.0[series.coverage() as usize] > 0;
@@ -160,7 +156,6 @@ impl Slot {
 
     /// The part of the span in which the series was known, from 0 to 1. For [`Series::Reachable`] it is the part in
     /// which the agent was running.
-    #[must_use]
     pub fn coverage(&self, series: Series) -> f64 {
         f64::from(self.0[series.coverage() as usize]) / ONE
     }

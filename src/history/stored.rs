@@ -59,7 +59,6 @@ struct SiteOnDisk {
 
 impl StoredHistory {
     /// Stores this history.
-    #[must_use]
     pub fn new(history: Arc<History>) -> Self {
         Self { history, progress: Mutex::default() }
     }

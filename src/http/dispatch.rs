@@ -54,7 +54,6 @@ impl HttpSettings {
 
 impl Dispatcher {
     /// A dispatcher for these parts of the agent.
-    #[must_use]
     pub fn new(dependencies: Dependencies, http: Http, timings: &Timings) -> Self {
         Self {
             services: Services::new(dependencies, timings),
@@ -76,13 +75,11 @@ impl Dispatcher {
     }
 
     /// The login sessions, which are stored from now on.
-    #[must_use]
     pub fn persist_logins(&self) -> Arc<dyn Persist> {
         self.services.authenticator.persist_logins()
     }
 
     /// Answers one request.
-    #[must_use]
     pub fn answer(&self, request: &Request) -> HandlerOutput {
         let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
         let is_https = auth::is_https(request, &settings.http);

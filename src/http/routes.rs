@@ -113,25 +113,21 @@ pub(super) enum Handler {
 
 impl Route {
     /// The path, with its placeholders.
-    #[must_use]
     pub fn path(&self) -> &'static str {
         self.path
     }
 
     /// The name of the least role that a request needs.
-    #[must_use]
     pub fn role_name(&self) -> &'static str {
         self.role.name()
     }
 
     /// Whether responses are for people, not for programs.
-    #[must_use]
     pub fn is_page(&self) -> bool {
         self.audience == People
     }
 
     /// The methods that it answers, as in `Allow`.
-    #[must_use]
     pub fn methods(&self) -> &'static str {
         match self.handler {
             Read(_) | Fetch(_) => "GET, HEAD",

@@ -140,7 +140,6 @@ impl Pending {
 
 impl Events {
     /// A publisher of this store's changes.
-    #[must_use]
     pub fn new(store: Arc<Store>, timings: Arc<Timings>) -> Arc<Self> {
         let [figures, keys] = [Mutex::default(), Mutex::default()];
         Arc::new(Self { store, timings, figures, keys, more: Event::new() })
@@ -153,7 +152,6 @@ impl Events {
     }
 
     /// Adds a subscription.
-    #[must_use]
     pub fn subscribe(self: &Arc<Self>, data: EventData) -> Subscription {
         let mut backlog = self.lock(data);
         backlog.subscribers += 1;

@@ -33,13 +33,11 @@ pub enum EndTime {
 
 impl EndTime {
     /// The time of this moment.
-    #[must_use]
     pub fn of(moment: Moment) -> Self {
         Self::Moment(millis(moment.since(Moment::START)))
     }
 
     /// The time since 1970.
-    #[must_use]
     pub fn unix(self, clock: Clock) -> Duration {
         match self {
             Self::Date(millis) => Duration::from_millis(millis),
@@ -75,7 +73,6 @@ pub struct JournalEntry<'e> {
 
 impl<'e> JournalEntry<'e> {
     /// The entry of a session at a site, which ended at this moment.
-    #[must_use]
     pub fn of(site: &'e str, session: &'e Session, end: Moment, reason: Option<Reason>) -> Self {
         Self {
             site: site.into(),
@@ -92,20 +89,17 @@ impl<'e> JournalEntry<'e> {
     }
 
     /// The times of its beginning and end, since 1970.
-    #[must_use]
     pub fn times(&self, clock: Clock) -> (Option<Duration>, Duration) {
         let end = self.end.unix(clock);
         (self.length.map(|length| end.saturating_sub(length)), end)
     }
 
     /// The entry with its date according to this clock, as a file needs it.
-    #[must_use]
     pub fn dated(self, clock: Clock) -> Self {
         Self { end: EndTime::Date(millis(self.end.unix(clock))), ..self }
     }
 
     /// The bytes of the entry. Texts are limited to `MAX_TEXT` bytes.
-    #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mac = self.mac.as_deref().map(|mac| pack_mac(mac).ok_or(mac));
         let address = self.address.as_deref();
@@ -150,7 +144,6 @@ impl<'e> JournalEntry<'e> {
     }
 
     /// The entry of these bytes; `None` if they are not one. They may come from a file, so every length is checked.
-    #[must_use]
     pub fn decode(bytes: &'e [u8]) -> Option<Self> {
         let (head, mut rest) = bytes.split_at_checked(2)?;
         let (reason, flags) = (Reason::decode(head[0]), head[1]);

@@ -42,13 +42,11 @@ impl Reason {
     ];
 
     /// The name in JSON.
-    #[must_use]
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(reason, ..)| *reason == self).map_or("", |(_, name, ..)| name)
     }
 
     /// The words on the page.
-    #[must_use]
     pub fn title(self) -> &'static str {
         Self::ALL.iter().find(|(reason, ..)| *reason == self).map_or("", |(_, _, title, _)| title)
     }

@@ -40,7 +40,6 @@ struct Known {
 
 impl Recorder {
     /// A recorder for this journal.
-    #[must_use]
     pub fn new(journal: Arc<Journal>) -> Self {
         Self { journal, sites: BTreeMap::new() }
     }

@@ -64,7 +64,6 @@ pub struct FailedLogin<'s> {
 }
 
 /// The refused logins in a site's log, newest first; `None` if no log was read.
-#[must_use]
 pub fn failed_logins<'s>(site: &'s SiteState) -> Option<impl Iterator<Item = FailedLogin<'s>>> {
     let mut logs = site.readings.iter().filter(|reading| is_log(reading));
     let (reading, messages) = logs.find_map(|reading| Some((reading, messages(reading)?)))?;

@@ -69,7 +69,6 @@ impl Journal {
     }
 
     /// What it has; `None` if it is disabled.
-    #[must_use]
     pub fn stats(&self) -> Option<JournalStats> {
         let state = self.lock();
         let log = state.log.as_ref()?;
@@ -77,7 +76,6 @@ impl Journal {
     }
 
     /// A number that increases with each change.
-    #[must_use]
     pub fn version(&self) -> u64 {
         self.lock().version
     }
@@ -151,7 +149,6 @@ impl Journal {
     }
 
     /// The entries that a query selects; `None` if the journal is disabled. The recorder never waits for the whole search.
-    #[must_use]
     pub fn search(&self, query: &JournalQuery, now: Moment, clock: Clock) -> Option<FoundEntries> {
         self.expire(now, clock);
         let mut found = FoundEntries::default();

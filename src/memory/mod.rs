@@ -50,14 +50,12 @@ pub struct Budget {
 
 impl Budget {
     /// A budget of this many bytes.
-    #[must_use]
     pub fn of(bytes: usize) -> Self {
         let sixteenth = (bytes.clamp(MIN, MAX) - PROGRAM) / 16;
         Self { kept: 3 * sixteenth, answer: 7 * sixteenth / 2, replies: Replies::new(3 * sixteenth) }
     }
 
     /// The budget of this process.
-    #[must_use]
     pub fn of_process() -> Self {
         let test_value = std::env::var(TEST_VARIABLE).ok().and_then(|bytes| bytes.parse().ok());
         let bytes =
@@ -75,7 +73,6 @@ impl Default for Budget {
 
 /// The largest limit per item with which all items together fit into `total`, so that only the largest items are
 /// truncated. `usize::MAX` if no item must be truncated.
-#[must_use]
 pub fn fair_limit(sizes: impl IntoIterator<Item = usize>, total: usize) -> usize {
     let mut sizes: Vec<usize> = sizes.into_iter().collect();
     sizes.sort_unstable();
@@ -91,7 +88,6 @@ pub fn fair_limit(sizes: impl IntoIterator<Item = usize>, total: usize) -> usize
 }
 
 /// The first items that together take up to `max_bytes`.
-#[must_use]
 pub fn first<T>(items: &[T], cost: impl Fn(&T) -> usize, max_bytes: usize) -> &[T] {
     let mut left = max_bytes;
     let fits = |item: &&T| {

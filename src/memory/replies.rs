@@ -40,7 +40,6 @@ pub struct Replies {
 
 impl Replies {
     /// A limit of `size` bytes for all replies together: half for turns, and half for replies without a turn.
-    #[must_use]
     pub fn new(size: usize) -> Arc<Self> {
         let turn_size = (size / 2).min(MAX_TURN_SIZE);
         let turns = Semaphore::new((size / 2).checked_div(turn_size).unwrap_or(1));
@@ -54,7 +53,6 @@ impl Replies {
     }
 
     /// Maximum number of bytes of all replies together.
-    #[must_use]
     pub fn size(&self) -> usize {
         self.size
     }
@@ -94,7 +92,6 @@ pub struct Turn {
 
 impl Turn {
     /// Whether the turn has exceeded its duration while others wait.
-    #[must_use]
     pub fn is_over(&self) -> bool {
         self.replies.waiting.load(Ordering::Relaxed) > 0 && self.began.elapsed() > MAX_TURN
     }
@@ -109,26 +106,22 @@ pub struct Account {
 
 impl Account {
     /// An account for a new connection.
-    #[must_use]
     pub fn new(replies: Arc<Replies>) -> Arc<Self> {
         replies.connections.fetch_add(1, Ordering::Relaxed);
         Self { replies, used: AtomicUsize::new(0) }.into()
     }
 
     /// Largest size of a small reply, which is never truncated and never waits for others.
-    #[must_use]
     pub fn small(&self) -> usize {
         self.replies.small()
     }
 
     /// The limit that this connection shares with others.
-    #[must_use]
     pub fn replies(&self) -> Arc<Replies> {
         self.replies.clone()
     }
 
     /// Whether the connection holds so much that it needs a turn to receive more of a reply that has `reply` bytes.
-    #[must_use]
     pub fn needs_turn(&self, reply: usize) -> bool {
         let (used, all) = (self.used.load(Ordering::Relaxed), self.replies.used.load(Ordering::Relaxed));
         let is_shared = self.replies.size < usize::MAX;
@@ -138,7 +131,6 @@ impl Account {
     }
 
     /// Whether the connection holds more than the size of a turn, and a reply that has `reply` bytes must be truncated.
-    #[must_use]
     pub fn is_full(&self, reply: usize) -> bool {
         reply > self.small() && self.used.load(Ordering::Relaxed) > self.replies.turn_size
     }
@@ -169,13 +161,11 @@ pub struct Held {
 
 impl Held {
     /// No bytes yet, counted in this account.
-    #[must_use]
     pub fn new(account: Arc<Account>) -> Self {
         Self { bytes: 0, account: Some(account), turn: None }
     }
 
     /// The number of bytes.
-    #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }

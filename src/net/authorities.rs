@@ -64,7 +64,6 @@ impl Authorities {
     }
 
     /// The authorities of the services for messages.
-    #[must_use]
     pub fn built_in() -> Self {
         let anchor = |(subject, key): (&'static [u8], &'static [u8])| TrustAnchor {
             subject: Der::from_slice(subject),
@@ -99,7 +98,6 @@ impl Authorities {
     }
 
     /// These and other authorities.
-    #[must_use]
     pub fn and(mut self, others: Self) -> Self {
         self.0.extend(others.0);
         self

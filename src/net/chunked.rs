@@ -42,7 +42,6 @@ enum NextElement {
 
 impl Chunked {
     /// For a body of up to `max_body` bytes. A chunk that exceeds them is an error before its bytes arrive.
-    #[must_use]
     pub fn new(max_body: usize) -> Self {
         Self { max_body, next: NextElement::Size, trailer_length: 0 }
     }

@@ -21,7 +21,6 @@ pub(super) async fn within<T>(
 }
 
 /// The message for a deadline that has passed, such as `no answer to /login within 5s`.
-#[must_use]
 pub fn exceeded(what: &str, timeout: Duration) -> String {
     /// Rounded up to this, because earlier steps have used a little of the configured time.
     const STEP_MS: u128 = 50;

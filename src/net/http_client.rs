@@ -116,7 +116,6 @@ impl fmt::Display for HttpClientError {
 }
 
 /// Whether a header field can be set in a request: RFC 9110's characters, and not one that the client sets itself.
-#[must_use]
 pub fn is_field(name: &str, value: &str) -> bool {
     let is_name = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     let is_own = OWN_FIELDS.iter().any(|own| own.eq_ignore_ascii_case(name));

@@ -44,7 +44,6 @@ impl ProxySettings {
     }
 
     /// The proxy for a URL. This machine itself is always reached without one.
-    #[must_use]
     pub fn for_url(&self, url: &HttpUrl) -> Option<&HttpUrl> {
         let proxy = if url.is_https { self.https.as_ref() } else { self.http.as_ref() };
         proxy.filter(|_| !is_local(&url.host) && !self.exceptions.iter().any(|host| covers(host, url)))

@@ -60,7 +60,6 @@ pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// The fingerprint of a certificate.
-    #[must_use]
     pub fn of(certificate: &[u8]) -> Self {
         let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
         let mut bytes = [0; 32];
@@ -104,7 +103,6 @@ pub struct Agreed {
 }
 
 /// When a certificate ends, since the Unix epoch; `None` if its dates can't be read.
-#[must_use]
 pub fn certificate_ends(certificate: &CertificateDer) -> Option<Duration> {
     match date_error(certificate, UnixTime::since_unix_epoch(END_OF_9999))? {
         CertificateError::ExpiredContext { not_after, .. } => Some(Duration::from_secs(not_after.as_secs())),
@@ -113,7 +111,6 @@ pub fn certificate_ends(certificate: &CertificateDer) -> Option<Duration> {
 }
 
 /// The error of a certificate at a time, which is about its dates if these are not valid then.
-#[must_use]
 pub fn date_error(certificate: &CertificateDer, time: UnixTime) -> Option<CertificateError> {
     let parsed = ParsedCertificate::try_from(certificate).ok()?;
     // This always fails, because no authority is trusted here. But the dates are checked first.

@@ -66,7 +66,6 @@ impl HttpUrl {
     }
 
     /// The host, with the port unless it is the default.
-    #[must_use]
     pub fn authority(&self) -> String {
         match (self.is_https, self.port) {
             (true, 443) | (false, 80) => self.bracketed(),
@@ -75,13 +74,11 @@ impl HttpUrl {
     }
 
     /// The host with its port.
-    #[must_use]
     pub fn host_and_port(&self) -> String {
         format!("{}:{}", self.bracketed(), self.port)
     }
 
     /// This URL with another path, which begins with `/`, after its own.
-    #[must_use]
     pub fn join(&self, path: &str) -> Self {
         let base = self.target.split('?').next().unwrap_or_default().trim_end_matches('/');
         Self { target: format!("{base}{path}"), ..self.clone() }

@@ -35,7 +35,6 @@ pub enum DeliveryResult {
 
 impl DeliveryResult {
     /// A word for it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Queued => "queued",

@@ -58,7 +58,6 @@ struct RunningHeartbeat {
 
 impl Notifier {
     /// A notifier without channels.
-    #[must_use]
     pub fn new(timings: Arc<Timings>, proxies: ProxySettings) -> Self {
         let (client, running, changed) = (http_client(&timings, proxies), Mutex::default(), Arc::default());
         Self { client, timings, running, changed }
@@ -125,13 +124,11 @@ impl Notifier {
     }
 
     /// The channels, in the order of the file.
-    #[must_use]
     pub fn channels(&self) -> Vec<ChannelStatus> {
         self.lock().channels.iter().map(|channel| channel.state.status()).collect()
     }
 
     /// The attempts to send the heartbeat, if there is one.
-    #[must_use]
     pub fn heartbeat(&self) -> Option<DeliveryRecord> {
         let running = self.lock();
         let heartbeat = running.heartbeat.as_ref()?;
@@ -139,7 +136,6 @@ impl Notifier {
     }
 
     /// A number that changes with what [`Notifier::channels`] and [`Notifier::heartbeat`] return.
-    #[must_use]
     pub fn activity(&self) -> u64 {
         let heartbeat = self.heartbeat().map_or(0, |attempts| attempts.count());
         let running = self.lock();
@@ -148,7 +144,6 @@ impl Notifier {
     }
 
     /// A number that increases with each change of what [`Notifier::saved`] returns.
-    #[must_use]
     pub fn revision(&self) -> u64 {
         let running = self.lock();
         running.removed + running.channels.iter().map(|channel| channel.state.revision()).sum::<u64>()
@@ -160,7 +155,6 @@ impl Notifier {
     }
 
     /// The messages that wait, for the next process.
-    #[must_use]
     pub fn saved(&self) -> SavedMessages {
         let running = self.lock();
         let of = |channel: &RunningChannel| (channel.config.name.clone(), channel.state.saved());
@@ -171,7 +165,6 @@ impl Notifier {
 }
 
 /// The client for all channels.
-#[must_use]
 pub fn http_client(timings: &Timings, proxies: ProxySettings) -> HttpClient {
     HttpClient { proxies, connect_timeout: timings.notify_connect, exchange_timeout: timings.notify_exchange }
 }

@@ -34,7 +34,6 @@ impl SavedMessages {
     }
 
     /// The bytes of the messages; none if they are too long.
-    #[must_use]
     pub fn encode(&self) -> Option<Vec<u8>> {
         serde_json::to_vec(self).ok().filter(|bytes| bytes.len() <= MAX_SAVED)
     }

@@ -21,7 +21,6 @@ pub(super) fn complete(answers: &[Answer], at: usize) -> Result<&Reply, Error> {
 
 /// The reason why the answers are incomplete, if they are: one is truncated, or one after the first failed. An error of
 /// the first answer does not count here.
-#[must_use]
 pub fn partial(answers: &[Answer]) -> Option<Partial> {
     let truncated = answers.iter().find_map(|answer| answer.as_ref().ok()?.partial());
     truncated.or_else(|| answers.iter().skip(1).find_map(|answer| answer.as_ref().err()).map(Partial::from))

@@ -21,7 +21,6 @@ pub struct ReadContext<'a> {
 
 impl ReadContext<'_> {
     /// The context of a first answer that arrived at once.
-    #[must_use]
     pub fn new(now: Moment, codepage: &'static Codepage) -> Self {
         Self { now, took: Duration::ZERO, codepage, following: Following::No }
     }

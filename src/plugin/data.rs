@@ -31,37 +31,31 @@ pub enum Data {
 
 impl Data {
     /// The hotspot, if this is one.
-    #[must_use]
     pub fn hotspot(&self) -> Option<&Hotspot> {
         if let Self::Hotspot(hotspot) = self { Some(hotspot) } else { None }
     }
 
     /// The resources, if these are some.
-    #[must_use]
     pub fn resource(&self) -> Option<&Resource> {
         if let Self::Resource(resource) = self { Some(resource) } else { None }
     }
 
     /// The sensors, if these are some.
-    #[must_use]
     pub fn health(&self) -> Option<&Health> {
         if let Self::Health(health) = self { Some(health) } else { None }
     }
 
     /// The listing, if this is one.
-    #[must_use]
     pub fn listing(&self) -> Option<&Listing> {
         if let Self::Listing(listing) = self { Some(listing) } else { None }
     }
 
     /// The figures, if they are of an internal plugin.
-    #[must_use]
     pub fn internal(&self) -> Option<&InternalData> {
         if let Self::Internal(internal) = self { Some(internal) } else { None }
     }
 
     /// The names of the columns.
-    #[must_use]
     pub fn columns(&self) -> Vec<String> {
         match self {
             Self::Hotspot(_) => Hotspot::columns(),
@@ -73,7 +67,6 @@ impl Data {
     }
 
     /// The rows. Each is made when it is taken, because there may be thousands.
-    #[must_use]
     pub fn rows(&self) -> Box<dyn Iterator<Item = Cow<'_, [Option<String>]>> + '_> {
         let made = |table: Table| Box::new(table.rows.into_iter().map(Into::into));
         match self {
@@ -86,13 +79,11 @@ impl Data {
     }
 
     /// Upper bound of the length of a declared plugin's series in `/metrics`, in bytes.
-    #[must_use]
     pub fn series_length(&self) -> usize {
         self.listing().map_or(0, Listing::series_length)
     }
 
     /// The data as metrics: gauges of this data, and counters of everything until now.
-    #[must_use]
     pub fn families(&self) -> Vec<Family> {
         match self {
             Self::Hotspot(hotspot) => hotspot.families(),
@@ -104,7 +95,6 @@ impl Data {
     }
 
     /// The reason why the data is partial, if it is.
-    #[must_use]
     pub fn incomplete(&self) -> Option<String> {
         match self {
             // Servers above a limit share a series, so none is missing.
@@ -116,7 +106,6 @@ impl Data {
     }
 
     /// Bytes of memory that it takes.
-    #[must_use]
     pub fn cost(&self) -> usize {
         match self {
             Self::Hotspot(hotspot) => hotspot.cost(),
@@ -128,7 +117,6 @@ impl Data {
     }
 
     /// The first rows, up to `max_bytes` bytes, and a message that says so. `None` if this data is never truncated.
-    #[must_use]
     pub fn truncated(&self, max_bytes: usize) -> Option<(Self, String)> {
         let truncated = match self {
             Self::Hotspot(hotspot) => Self::Hotspot(hotspot.truncated(max_bytes).into()),
@@ -159,13 +147,11 @@ impl Data {
     }
 
     /// Whether the last answer and the changes of a `listen` disagree, so that another read soon is worthwhile.
-    #[must_use]
     pub fn has_discrepancy(&self) -> bool {
         self.hotspot().is_some_and(Hotspot::has_discrepancy)
     }
 
     /// The number of changes that only an answer revealed, although a `listen` should have reported them.
-    #[must_use]
     pub fn missed_events(&self) -> u64 {
         self.hotspot().map_or(0, |hotspot| hotspot.missed_events)
     }

@@ -42,7 +42,6 @@ impl Quantity {
     const ALL: [Self; 5] = [Self::Temperature, Self::Voltage, Self::FanSpeed, Self::Current, Self::Power];
 
     /// The symbol of the unit.
-    #[must_use]
     pub fn unit(self) -> &'static str {
         match self {
             Self::Temperature => "°C",
@@ -103,7 +102,6 @@ impl Sensor {
 
     /// A state such as `ok`, `fail` or `not-present` of a power supply or fan. RouterOS gives these no type. x86 also has
     /// a property `state`, which is whether the sensors are enabled.
-    #[must_use]
     pub fn state(&self) -> Option<&str> {
         let is_state = self.measure.is_none() && self.name.ends_with("-state") && !self.value.is_empty();
         is_state.then_some(&*self.value)
@@ -161,7 +159,6 @@ impl Health {
     }
 
     /// The abnormal states, such as `psu1-state: fail`; eight of them at most.
-    #[must_use]
     pub fn bad_states(&self) -> Option<String> {
         let bad = self.sensors.iter().filter_map(|sensor| Some((&sensor.name, sensor.state()?)));
         let bad = bad.filter(|(_, state)| !NORMAL_STATES.contains(state)).take(MAX_STATES);

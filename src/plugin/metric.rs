@@ -50,7 +50,6 @@ pub const RESERVED: [&str; 28] = [
 ];
 
 /// Whether metrics of this name belong to the agent, now or in a later version.
-#[must_use]
 pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name) || name.starts_with("phsweb_agent_") || name.starts_with("process_")
 }
@@ -92,7 +91,6 @@ struct Series {
 
 impl Family {
     /// A gauge without series.
-    #[must_use]
     pub fn gauge(name: impl Into<Cow<'static, str>>, help: impl Into<Cow<'static, str>>) -> Self {
         Self {
             name: name.into(),
@@ -105,13 +103,11 @@ impl Family {
     }
 
     /// A counter without series.
-    #[must_use]
     pub fn counter(name: impl Into<Cow<'static, str>>, help: impl Into<Cow<'static, str>>) -> Self {
         Self { kind: MetricKind::Counter, ..Self::gauge(name, help) }
     }
 
     /// The same with one series without labels, if its value is known.
-    #[must_use]
     pub fn with_value(mut self, value: Option<f64>) -> Self {
         if let Some(value) = value {
             self.add([("", ""); 0], value);
@@ -138,7 +134,6 @@ impl Family {
     }
 
     /// Whether the current answer has more series than a family may have.
-    #[must_use]
     pub fn is_incomplete(&self) -> bool {
         self.is_incomplete
     }

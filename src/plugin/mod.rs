@@ -65,7 +65,6 @@ pub enum Plugin {
 
 impl Plugin {
     /// The built-in plugin with this name.
-    #[must_use]
     pub fn built_in(name: &str) -> Option<Self> {
         BUILT_IN.into_iter().find(|plugin| plugin.name() == name)
     }
@@ -77,7 +76,6 @@ impl Plugin {
     }
 
     /// Whether it is an internal plugin.
-    #[must_use]
     pub fn is_internal(&self) -> bool {
         matches!(self, Self::Internal(_))
     }
@@ -97,37 +95,31 @@ impl Plugin {
     }
 
     /// The name in `collect`, in paths and in `/metrics`.
-    #[must_use]
     pub fn name(&self) -> &str {
         self.description().0
     }
 
     /// The heading on the page.
-    #[must_use]
     pub fn title(&self) -> &str {
         self.description().1
     }
 
     /// Whether the rows have personal details, which only the admin may see.
-    #[must_use]
     pub fn private(&self) -> bool {
         self.description().2
     }
 
     /// The interval between reads; `None`: at each of the site's refreshes.
-    #[must_use]
     pub fn every(&self) -> Option<Duration> {
         if let Self::Internal(internal) = self { Some(internal.every()) } else { self.declaration()?.every }
     }
 
     /// The declaration in the file, unless the plugin is built in.
-    #[must_use]
     pub fn declaration(&self) -> Option<&Declaration> {
         if let Self::Declared(declaration) = self { Some(declaration) } else { None }
     }
 
     /// A column of its rows, as declared or as the name suggests.
-    #[must_use]
     pub fn property(&self, name: &str) -> Property {
         let declared =
             self.declaration().and_then(|its| its.columns.iter().find(|column| column.name == name));
@@ -135,7 +127,6 @@ impl Plugin {
     }
 
     /// The commands of one refresh, which are sent in one write.
-    #[must_use]
     pub fn commands(&self) -> Vec<Command> {
         match self {
             Self::Hotspot => hotspot::command::refresh(),
@@ -148,7 +139,6 @@ impl Plugin {
 
     /// The commands of a refresh after this data, while a `listen` reports changes: those for the figures that it does not
     /// report. `None` if everything must be queried.
-    #[must_use]
     pub fn figures(&self, previous: &Data) -> Option<Vec<Command>> {
         previous
             .hotspot()
@@ -157,7 +147,6 @@ impl Plugin {
     }
 
     /// The command for what the answers to [`Self::figures`] lack, which were queried at `asked`.
-    #[must_use]
     pub fn missing(
         &self,
         answers: &[Answer],
@@ -169,7 +158,6 @@ impl Plugin {
     }
 
     /// The command that counts the rows of the first of [`Self::commands`], where a check of that list is worthwhile.
-    #[must_use]
     pub fn count(&self) -> Option<Command> {
         (*self == Self::Hotspot).then(hotspot::command::count_sessions)
     }
@@ -201,14 +189,12 @@ impl Plugin {
     }
 
     /// The part of `data`, read under an `earlier` declaration of this plugin, that still holds.
-    #[must_use]
     pub fn inherit(&self, data: &Data, earlier: &Self) -> Option<Data> {
         let listing = declared::inherit(self.declaration()?, data.listing()?, earlier.declaration()?)?;
         Some(Data::Listing(listing.into()))
     }
 
     /// The `listen` command that reports changes between the answers, where there is one.
-    #[must_use]
     pub fn listen(&self) -> Option<Command> {
         (*self == Self::Hotspot).then(hotspot::command::listen)
     }

@@ -64,19 +64,16 @@ impl Unit {
     ];
 
     /// The name in the file.
-    #[must_use]
     pub fn name(self) -> &'static str {
         Self::ALL.into_iter().find(|(_, unit)| *unit == self).map_or("", |(name, _)| name)
     }
 
     /// Whether values are compared by size, and therefore aligned at their ends.
-    #[must_use]
     pub fn is_numeric(self) -> bool {
         !matches!(self, Self::Text | Self::Flag)
     }
 
     /// The value of a text; `None` if it is none of this unit, such as `never`.
-    #[must_use]
     pub fn read(self, text: &str) -> Option<Typed<'_>> {
         fn number(text: &str) -> Option<&str> {
             decimal(text.as_bytes()).map(|_| text)

@@ -44,20 +44,17 @@ pub struct Resource {
 
 impl Resource {
     /// The load over all cores in percent, unless the router sends nonsense.
-    #[must_use]
     pub fn cpu_load(&self) -> Option<u64> {
         self.cpu_load_percent.filter(|percent| *percent <= 100)
     }
 
     /// Bytes of memory in use, and of all memory, unless the router sends nonsense.
-    #[must_use]
     pub fn used_memory(&self) -> Option<(u64, u64)> {
         let total = self.total_memory.filter(|total| *total > 0)?;
         Some((total.checked_sub(self.free_memory?)?, total))
     }
 
     /// Memory in use in percent.
-    #[must_use]
     pub fn used_memory_percent(&self) -> Option<f64> {
         self.used_memory().map(|(used, total)| used as f64 * 100.0 / total as f64)
     }

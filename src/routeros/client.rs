@@ -149,7 +149,6 @@ impl Client {
     }
 
     /// The usage of this connection so far.
-    #[must_use]
     pub fn usage(&self) -> ConnectionUsage {
         self.multiplexer().usage
     }

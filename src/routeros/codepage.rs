@@ -34,7 +34,6 @@ impl Codepage {
     pub const WESTERN: &'static Self = &ALL[0];
 
     /// The code page with this name, such as `windows-1251` or `cp1251`, in any case.
-    #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         let name = name.to_ascii_lowercase();
         let number = name.strip_prefix("windows-").or(name.strip_prefix("cp"))?;
@@ -42,7 +41,6 @@ impl Codepage {
     }
 
     /// The bytes of a text, or `None` if it has a character that the code page lacks.
-    #[must_use]
     pub fn encode(&self, text: &str) -> Option<Vec<u8>> {
         let byte = |c: char| {
             if c.is_ascii() {

@@ -25,40 +25,34 @@ pub struct Limit {
 
 impl Command {
     /// A command by its path, such as `/system/resource/print`.
-    #[must_use]
     pub fn new(path: &str) -> Self {
         Self { sentence: Sentence::from_words([path]), limit: None }
     }
 
     /// Truncates the answer at this limit. Without one, an answer that is too long ends the connection.
-    #[must_use]
     pub fn at_most(self, limit: Limit) -> Self {
         Self { limit: Some(limit), ..self }
     }
 
     /// Adds `=key=value`. The value is sent as these bytes.
-    #[must_use]
     pub fn attribute(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
         self.sentence.push_attribute(key.as_bytes(), value.as_ref());
         self
     }
 
     /// Adds a query word, with its question mark: `?status=bound`, `?#!`.
-    #[must_use]
     pub fn query(mut self, word: &str) -> Self {
         self.sentence.push(word.as_bytes());
         self
     }
 
     /// Adds `?key=value`: only rows for which it is true. The value is sent as these bytes.
-    #[must_use]
     pub fn query_equal(mut self, key: &str, value: &[u8]) -> Self {
         self.sentence.push_word([b"?", key.as_bytes(), b"=", value]);
         self
     }
 
     /// Names the properties to send, separated by commas; the router leaves out all others.
-    #[must_use]
     pub fn proplist(self, properties: &str) -> Self {
         self.attribute(".proplist", properties)
     }
@@ -88,7 +82,6 @@ pub struct Reply {
 
 impl Reply {
     /// The reason why the reply is partial, if it is.
-    #[must_use]
     pub fn partial(&self) -> Option<Partial> {
         if let Some(first) = self.traps.get(..1) {
             return Some(Partial { message: quote(first), quotes_router: true });
@@ -122,7 +115,6 @@ pub struct Partial {
 
 impl Partial {
     /// The message without the router's own words, which may contain personal details.
-    #[must_use]
     pub fn without_quote(&self) -> &str {
         if self.quotes_router { error::HIDDEN_QUOTE } else { &self.message }
     }

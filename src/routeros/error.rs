@@ -50,7 +50,6 @@ pub enum Cause {
 
 impl Cause {
     /// The name in JSON, `/metrics` and the log.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Dns => "dns",
@@ -72,7 +71,6 @@ impl Cause {
 
     /// Whether the cause may disappear on its own, with the state of the link or the router. The others persist until
     /// somebody fixes them.
-    #[must_use]
     pub fn is_passing(self) -> bool {
         matches!(
             self,
@@ -87,7 +85,6 @@ impl Cause {
     }
 
     /// How to fix it, with the RouterOS command if one exists.
-    #[must_use]
     pub fn hint(self) -> &'static str {
         match self {
             Self::Dns => {
@@ -178,7 +175,6 @@ impl Error {
     }
 
     /// The error of a connection, secured by `tls`, that could not be made.
-    #[must_use]
     pub fn connecting(error: net::error::Error, tls: &Tls) -> Self {
         let net::error::Error { cause, mut message } = error;
         let (cause, hint) = match cause {
@@ -228,13 +224,11 @@ impl Error {
     }
 
     /// Whether the router refused the command.
-    #[must_use]
     pub fn is_refusal(&self) -> bool {
         !self.traps.is_empty()
     }
 
     /// The same without the router's own words, which may contain personal details.
-    #[must_use]
     pub fn without_quote(&self) -> Self {
         // An answer in an unknown form is described by its content.
         if self.is_refusal() || self.cause == Cause::Protocol {
@@ -244,7 +238,6 @@ impl Error {
     }
 
     /// Whether the error means that the item of a command does not exist, or no longer exists.
-    #[must_use]
     pub fn is_missing_item(&self) -> bool {
         self.traps.iter().any(|trap| trap.message.contains("no such item"))
     }
@@ -289,7 +282,6 @@ pub struct Trap {
 impl Trap {
     /// The kind of failure. The messages differ by version, so it is detected by parts of the text, and by the number
     /// at the end of some messages.
-    #[must_use]
     pub fn cause(&self) -> Cause {
         const WORDS: [(&str, Cause); 9] = [
             ("no such command", Cause::Unsupported),

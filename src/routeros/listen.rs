@@ -24,7 +24,6 @@ impl Client {
     /// Starts a `listen`, which runs until the result is dropped.
     ///
     /// RouterOS does not report the rows that exist already: print them after this.
-    #[must_use]
     pub fn listen(&self, command: &Command) -> Listen {
         let (wake, woken) = channel::bounded(1);
         let tag = self.multiplexer().listen(&command.sentence, wake);

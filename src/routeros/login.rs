@@ -16,7 +16,6 @@ pub enum LoginMethod {
 }
 
 /// The login sentence of 6.43 and later.
-#[must_use]
 pub fn plain(user: &[u8], password: &[u8]) -> Sentence {
     let mut sentence = Sentence::from_words(["/login"]);
     sentence.push_attribute(b"name", user);
@@ -30,7 +29,6 @@ const CHALLENGE: usize = 32;
 
 /// The second sentence of the login before 6.43: the response to the challenge in `ret`, or `None` if `ret` is not a
 /// challenge.
-#[must_use]
 pub fn respond(user: &[u8], password: &[u8], ret: &[u8]) -> Option<Sentence> {
     if ret.len() != CHALLENGE {
         return None;

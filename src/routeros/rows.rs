@@ -34,7 +34,6 @@ impl Rows {
     }
 
     /// Bytes of memory that the buffer grows by if this row is added.
-    #[must_use]
     pub(super) fn growth(&self, row: SentenceRef) -> usize {
         let needed = self.bytes.len() + size_of::<u32>() + row.encoded.len();
         match (needed.saturating_sub(self.bytes.capacity()), self.bytes.capacity()) {
@@ -57,19 +56,16 @@ impl Rows {
     }
 
     /// The first row.
-    #[must_use]
     pub fn first(&self) -> Option<SentenceRef<'_>> {
         self.iter().next()
     }
 
     /// The number of rows.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.count
     }
 
     /// Whether there are no rows.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

@@ -14,7 +14,6 @@ use super::codepage::Codepage;
 ///
 /// Weeks are the largest unit and zero units are omitted. Each unit appears at most once, in decreasing order. `none`,
 /// `never`, the empty value and any other form are `None`, as are durations of more than 2⁶⁴ microseconds.
-#[must_use]
 pub fn duration(value: &[u8]) -> Option<Duration> {
     const HOUR: u64 = 3_600_000_000;
     let (mut micros, mut smallest, mut rest) = (0u64, u64::MAX, value);
@@ -55,7 +54,6 @@ fn clock(text: &[u8]) -> Option<u64> {
 
 /// A duration in whole seconds, such as `15d23h45m` or `0s`: the format of `RouterOS`, but with days as the largest unit,
 /// because few people can read weeks at a glance.
-#[must_use]
 pub fn format_duration(duration: Duration) -> String {
     let mut rest = duration.as_secs();
     let mut text = String::new();
@@ -71,7 +69,6 @@ pub fn format_duration(duration: Duration) -> String {
 
 /// `true` or `false`; documentation and older versions have `yes` and `no`. A flag that is present with an empty
 /// value, such as `=fib=`, is true.
-#[must_use]
 pub fn boolean(value: &[u8]) -> Option<bool> {
     match value {
         b"true" | b"yes" | b"" => Some(true),
@@ -81,7 +78,6 @@ pub fn boolean(value: &[u8]) -> Option<bool> {
 }
 
 /// An integer from 0 to 2⁶⁴−1.
-#[must_use]
 pub fn number(value: &[u8]) -> Option<u64> {
     // `parse` accepts a sign, which no counter has, and checks for UTF-8 first.
     let add = |number: u64, byte: &u8| {
@@ -92,7 +88,6 @@ pub fn number(value: &[u8]) -> Option<u64> {
 }
 
 /// A number with a sign or a fraction: temperatures and voltages, `-5`, `24.1`.
-#[must_use]
 pub fn decimal(value: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(value).ok()?;
     let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-');
@@ -102,7 +97,6 @@ pub fn decimal(value: &[u8]) -> Option<f64> {
 
 /// Text for display: UTF-8 if it is valid UTF-8, else decoded by the site's code page. Values that are sent back to a
 /// router must keep their original bytes, see [`Text`].
-#[must_use]
 pub fn text<'v>(value: &'v [u8], codepage: &'static Codepage) -> Cow<'v, str> {
     match std::str::from_utf8(value) {
         Ok(text) => Cow::Borrowed(text),
@@ -111,14 +105,12 @@ pub fn text<'v>(value: &'v [u8], codepage: &'static Codepage) -> Cow<'v, str> {
 }
 
 /// [`text`] of at most `max_chars` characters: a longer one ends with an ellipsis.
-#[must_use]
 pub fn short_text(value: &[u8], max_chars: usize, codepage: &'static Codepage) -> String {
     shown(value, max_chars, codepage).0.into_owned()
 }
 
 /// [`text`] of at most `max_chars` characters, and the original bytes if they differ. Those of a shortened text are its own:
 /// the ellipsis keeps it from being the value of another item.
-#[must_use]
 pub fn shown<'v>(
     value: &'v [u8],
     max_chars: usize,
@@ -151,14 +143,12 @@ pub struct Text {
 
 impl Text {
     /// A text of at most `max_chars` characters, see [`shown`].
-    #[must_use]
     pub fn short(value: &[u8], max_chars: usize, codepage: &'static Codepage) -> Self {
         let (shown, raw) = shown(value, max_chars, codepage);
         Self { shown: shown.into_owned(), raw: raw.map(Into::into) }
     }
 
     /// The original bytes.
-    #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.raw.as_deref().unwrap_or(self.shown.as_bytes())
     }

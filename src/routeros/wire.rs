@@ -84,7 +84,6 @@ impl<'b> SentenceRef<'b> {
     }
 
     /// The first word: the command of a request, or the kind of a reply such as `!re`.
-    #[must_use]
     pub fn first(self) -> &'b [u8] {
         self.words().next().unwrap_or_default()
     }
@@ -95,7 +94,6 @@ impl<'b> SentenceRef<'b> {
     }
 
     /// The value of the attribute `key`; the first one if a key is repeated.
-    #[must_use]
     pub fn get(self, key: &str) -> Option<&'b [u8]> {
         self.words().find_map(|word| match word.strip_prefix(b"=")?.strip_prefix(key.as_bytes())? {
             [b'=', value @ ..] => Some(value),
@@ -104,13 +102,11 @@ impl<'b> SentenceRef<'b> {
     }
 
     /// The value of the `.tag=` word, at any position. Tags are opaque bytes.
-    #[must_use]
     pub fn tag(self) -> Option<&'b [u8]> {
         self.words().skip(1).find_map(|word| word.strip_prefix(b".tag="))
     }
 
     /// A copy that does not borrow the buffer.
-    #[must_use]
     pub fn to_sentence(self) -> Sentence {
         Sentence::from_words(self.words())
     }
@@ -173,7 +169,6 @@ impl Sentence {
     }
 
     /// See [`SentenceRef::first`].
-    #[must_use]
     pub fn first(&self) -> &[u8] {
         SentenceRef::from(self).first()
     }
@@ -184,19 +179,16 @@ impl Sentence {
     }
 
     /// See [`SentenceRef::get`].
-    #[must_use]
     pub fn get(&self, key: &str) -> Option<&[u8]> {
         SentenceRef::from(self).get(key)
     }
 
     /// See [`SentenceRef::tag`].
-    #[must_use]
     pub fn tag(&self) -> Option<&[u8]> {
         SentenceRef::from(self).tag()
     }
 
     /// Bytes of memory that the sentence takes.
-    #[must_use]
     pub fn cost(&self) -> usize {
         size_of::<Self>() + self.encoded.capacity()
     }
@@ -233,7 +225,6 @@ impl fmt::Debug for Sentence {
 
 /// Splits `=key=value` at the second `=`, because a value may contain more of them. `=key` alone has an empty value; a
 /// word of another form is not an attribute.
-#[must_use]
 pub fn attribute(word: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = word.strip_prefix(b"=")?;
     match rest.iter().position(|&byte| byte == b'=') {

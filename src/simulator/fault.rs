@@ -18,7 +18,6 @@ macro_rules! faults {
             pub const ALL: [Self; [$($name),*].len()] = [$(Self::$fault),*];
 
             /// The name on the command line.
-            #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$fault => $name,)*
@@ -26,7 +25,6 @@ macro_rules! faults {
             }
 
             /// One line that describes the effect.
-            #[must_use]
             pub fn description(self) -> &'static str {
                 match self {
                     $(Self::$fault => $description,)*

@@ -117,13 +117,11 @@ impl Router {
     }
 
     /// The address of the API.
-    #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
     /// The certificate of new connections, as `sha256:` and its SHA-256 in lower-case hex; `None` without TLS.
-    #[must_use]
     pub fn fingerprint(&self) -> Option<String> {
         let state = self.shared.state();
         state.settings.tls.then(|| tls::fingerprint(state.fault))
@@ -131,26 +129,22 @@ impl Router {
 
     /// The time of the router's clock, for a [`Value`] that moves. It does not start at zero, so that events
     /// before the start have a time too; a reboot does not reset it.
-    #[must_use]
     pub fn now(&self) -> Duration {
         self.shared.state().clock.at()
     }
 
     /// The counters.
-    #[must_use]
     pub fn counters(&self) -> Counters {
         self.shared.state().counters
     }
 
     /// The online sessions in the order of login.
-    #[must_use]
     pub fn sessions(&self) -> Vec<OnlineSession> {
         hotspot::sessions(&self.shared.state())
     }
 
     /// Logs a person in by `http-chap`. Returns the `.id` of the session, or `None` if the address has a
     /// session. The user need not be configured.
-    #[must_use]
     pub fn log_in(&self, user: &str, address: Ipv4Addr, mac: &str) -> Option<String> {
         hotspot::log_in(&mut self.shared.state(), user, address, mac, "http-chap", Duration::ZERO).ok()
     }

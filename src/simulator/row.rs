@@ -14,20 +14,17 @@ pub struct Row {
 
 impl Row {
     /// A row without attributes. The menu that it is inserted into assigns its `.id`.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Sets the `.id`, such as `*1F`.
-    #[must_use]
     pub fn id(mut self, id: &str) -> Self {
         self.id = id.to_string();
         self
     }
 
     /// Sets an attribute.
-    #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.set(key, value.into());
         self

@@ -68,7 +68,6 @@ pub struct Settings {
 
 impl Settings {
     /// Settings that replay a capture: no logins or logouts happen, and menus that were not captured are simulated.
-    #[must_use]
     pub fn replaying(self, capture: Capture) -> Self {
         let (version, board) = (capture.version.clone(), capture.board.clone());
         Self { version, board, churn: Duration::ZERO, capture: Some(capture), ..self }
@@ -118,7 +117,6 @@ pub struct Login {
 
 impl Login {
     /// A user with all policies.
-    #[must_use]
     pub fn new(name: impl Into<Vec<u8>>, password: impl Into<Vec<u8>>) -> Self {
         Self { name: name.into(), password: password.into(), policies: Policies::ALL }
     }
@@ -172,7 +170,6 @@ pub enum HealthMenu {
 
 /// Three routers with different versions and boards, awka, lagos and abuja, where people log in and out every
 /// few seconds.
-#[must_use]
 pub fn demo() -> [Settings; 3] {
     let site = |seed, identity: &str, version, board: &str, active, users| Settings {
         identity: identity.to_string(),

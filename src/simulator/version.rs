@@ -27,7 +27,6 @@ impl Version {
     }
 
     /// Whether login works with a challenge only: before 6.43.
-    #[must_use]
     pub fn logs_in_by_challenge(&self) -> bool {
         self.number < (6, 43)
     }
@@ -38,19 +37,16 @@ impl Version {
     }
 
     /// Whether it is RouterOS 7: unknown menus give two traps, health has one row per sensor.
-    #[must_use]
     pub fn is_v7(&self) -> bool {
         self.number.0 >= 7
     }
 
     /// Whether a reply without rows has an `!empty`: from 7.18 on.
-    #[must_use]
     pub fn sends_empty(&self) -> bool {
         self.number >= (7, 18)
     }
 
     /// Whether dates are `2026-05-31 00:00:00` (from 7.10 on) instead of `may/31/2026 00:00:00`.
-    #[must_use]
     pub fn has_iso_dates(&self) -> bool {
         self.number >= (7, 10)
     }

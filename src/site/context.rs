@@ -27,7 +27,6 @@ pub struct SiteContext {
 
 impl SiteContext {
     /// A site that has no connection yet.
-    #[must_use]
     pub fn new(config: Arc<config::Site>, store: Arc<Store>, timings: Arc<Timings>) -> Self {
         Self {
             key: config.key.clone(),
@@ -40,7 +39,6 @@ impl SiteContext {
     }
 
     /// The current configuration. It may change at any time.
-    #[must_use]
     pub fn config(&self) -> Arc<config::Site> {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -79,7 +79,6 @@ pub struct SiteHandles {
 
 impl SiteHandles {
     /// A registry without sites. A request to a site fails after `timeout`.
-    #[must_use]
     pub fn new(timeout: Duration) -> Self {
         Self { mailboxes: RwLock::default(), timeout, actions: Arc::default() }
     }
@@ -97,7 +96,6 @@ impl SiteHandles {
     }
 
     /// Keeps the agent running until the guard is dropped, so that an action that shutting down interrupts is logged.
-    #[must_use]
     pub fn begin_action(&self) -> Option<RwLockReadGuardArc<()>> {
         self.actions.try_read_arc()
     }

@@ -25,7 +25,6 @@ pub struct Sites {
 
 impl Sites {
     /// Starts without sites. Sites write to this store and are reached through these handles.
-    #[must_use]
     pub fn new(store: Arc<Store>, handles: Arc<SiteHandles>, timings: Arc<Timings>) -> Self {
         Self { running: HashMap::new(), store, handles, timings }
     }

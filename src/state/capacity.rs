@@ -18,7 +18,6 @@ pub struct LicenseUse<'s> {
 
 impl LicenseUse<'_> {
     /// The used share, from 0 to 1.
-    #[must_use]
     pub fn ratio(&self) -> Option<f64> {
         let limit = self.limit.filter(|limit| *limit > 0)?;
         Some(self.used? as f64 / limit as f64)
@@ -27,19 +26,16 @@ impl LicenseUse<'_> {
 
 impl SiteState {
     /// Seconds that the router's local time is ahead of UTC, as it was last read: it rarely changes.
-    #[must_use]
     pub fn utc_offset(&self) -> Option<i32> {
         self.system_clock()?.utc_offset
     }
 
     /// Seconds that the router's clock is ahead of the agent's, which is `clock`.
-    #[must_use]
     pub fn clock_error(&self, clock: Clock) -> Option<i64> {
         self.is_current(Internal::Clock).then(|| self.system_clock()?.error(clock)).flatten()
     }
 
     /// The utilisation of the hotspots' address pools.
-    #[must_use]
     pub fn pools(&self) -> Option<&[PoolUse]> {
         match self.data(Internal::Pools)? {
             InternalData::Pools(pools) if self.is_current(Internal::Pools) => Some(pools),
@@ -48,7 +44,6 @@ impl SiteState {
     }
 
     /// The utilisation of the license's user limit.
-    #[must_use]
     pub fn license(&self) -> Option<LicenseUse<'_>> {
         let InternalData::License(license) = self.data(Internal::License)? else { return None };
         let hotspot = self.hotspot_now().filter(|hotspot| !hotspot.is_truncated);
@@ -58,19 +53,16 @@ impl SiteState {
     }
 
     /// The used share of the fullest address pool, from 0 to 1.
-    #[must_use]
     pub fn pool_used(&self) -> Option<f64> {
         self.pools()?.iter().filter_map(PoolUse::ratio).max_by(f64::total_cmp)
     }
 
     /// The used share of the license's user limit, from 0 to 1.
-    #[must_use]
     pub fn license_used(&self) -> Option<f64> {
         self.license()?.ratio()
     }
 
     /// The reading of an internal plugin, unless the site does not collect the hotspot.
-    #[must_use]
     pub fn internal_reading(&self, internal: Internal) -> Option<&Reading> {
         self.reading_of(&Plugin::Internal(internal))
     }

@@ -14,7 +14,6 @@ const NAMES: [&str; 2] = ["host-name", "comment"];
 
 /// The names of a site's devices by their MAC addresses, which are in upper case; empty unless a plugin of the site reads the
 /// leases with these columns.
-#[must_use]
 pub fn device_names(site: &SiteState) -> HashMap<String, &str> {
     let is_of_leases =
         |reading: &&Reading| reading.plugin.declaration().is_some_and(|plugin| plugin.menu == LEASES);
@@ -35,7 +34,6 @@ pub fn device_names(site: &SiteState) -> HashMap<String, &str> {
 }
 
 /// The name among `names` of the device with a MAC address.
-#[must_use]
 pub fn device_of<'s>(
     names: &HashMap<String, &'s str, impl BuildHasher>,
     mac: Option<&str>,

@@ -105,7 +105,6 @@ pub enum SiteEvent {
 
 impl SiteChange {
     /// Compares two states of a site.
-    #[must_use]
     pub fn between(old: Arc<SiteState>, new: Arc<SiteState>, at: Moment) -> Self {
         let mut events = connection_events(&old, &new);
         plugin_events(&old, &new, &mut events);

@@ -52,7 +52,6 @@ pub enum ReadingState {
 
 impl ReadingState {
     /// The name in JSON.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -67,7 +66,6 @@ impl ReadingState {
 
 impl Reading {
     /// A reading before its first attempt.
-    #[must_use]
     pub fn new(plugin: Plugin) -> Self {
         Self {
             plugin,
@@ -83,7 +81,6 @@ impl Reading {
     }
 
     /// Adopts those data of an older reading, of a plugin with the same name, that are valid for this plugin.
-    #[must_use]
     pub fn inherit(self, old: &Self) -> Self {
         if self.plugin == old.plugin {
             return old.clone();
@@ -98,7 +95,6 @@ impl Reading {
 
     /// The reading after an attempt: the plugin's commands were sent at `asked`, and at `now` all replies had arrived or
     /// timed out.
-    #[must_use]
     pub fn after(
         mut self,
         answers: &[Answer],
@@ -156,7 +152,6 @@ impl Reading {
     }
 
     /// Why the last attempt failed. The router's own texts about private data are for the admin only.
-    #[must_use]
     pub fn error_for(&self, is_admin: bool) -> Option<Cow<'_, Error>> {
         let error = self.error.as_ref()?;
         Some(if self.shows_words(is_admin) {
@@ -167,7 +162,6 @@ impl Reading {
     }
 
     /// The reason why the data is incomplete. The same rule applies to the router's texts.
-    #[must_use]
     pub fn partial_for(&self, is_admin: bool) -> Option<&str> {
         let partial = self.partial.as_ref()?;
         Some(if self.shows_words(is_admin) { &partial.message } else { partial.without_quote() })
@@ -188,7 +182,6 @@ impl Reading {
     }
 
     /// The state, depending on whether the router is `online`.
-    #[must_use]
     pub fn state(&self, online: bool) -> ReadingState {
         match (&self.error, &self.data) {
             (Some(Error { cause: Cause::Permission, .. }), _) => ReadingState::Denied,

@@ -38,7 +38,6 @@ impl LastCheck {
     }
 
     /// The time of the last check; `None` for an agent without a file.
-    #[must_use]
     pub fn get(&self) -> Option<Moment> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +67,6 @@ impl Reload {
     const MAX_PROBLEMS: usize = 50;
 
     /// The result of reading this file at the agent's start, with these problems or none.
-    #[must_use]
     pub fn first(file: Option<&str>, problems: Vec<ReloadDiagnostic>) -> Self {
         let mut reload = Self {
             file: file.map(Into::into),
@@ -88,7 +86,6 @@ impl Reload {
     }
 
     /// Whether the current content of the file is in use.
-    #[must_use]
     pub fn is_good(&self) -> bool {
         self.problems.is_empty() && self.more_problems == 0
     }

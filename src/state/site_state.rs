@@ -96,7 +96,6 @@ pub enum ConnectionState {
 
 impl ConnectionState {
     /// The name in JSON and on the page.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Connecting => "connecting",
@@ -145,7 +144,6 @@ impl Usage {
 
 impl SiteState {
     /// A site before the first attempt to connect.
-    #[must_use]
     pub fn new(
         key: &str,
         name: &str,
@@ -175,7 +173,6 @@ impl SiteState {
     }
 
     /// Bytes of memory that the readings take.
-    #[must_use]
     pub fn cost(&self) -> usize {
         self.readings.iter().map(|reading| reading.cost).sum()
     }
@@ -205,31 +202,26 @@ impl SiteState {
     }
 
     /// Whether the router can't be reached, or refuses the login.
-    #[must_use]
     pub fn is_offline(&self) -> bool {
         matches!(self.connection, ConnectionState::Offline { .. })
     }
 
     /// Whether the router answers.
-    #[must_use]
     pub fn is_online(&self) -> bool {
         matches!(self.connection, ConnectionState::Online { .. })
     }
 
     /// The reading of this plugin, unless the plugin was removed or is declared differently by now.
-    #[must_use]
     pub fn reading_of(&self, plugin: &Plugin) -> Option<&Reading> {
         self.readings.iter().chain(&self.internal).find(|reading| reading.plugin == *plugin)
     }
 
     /// The reading of the plugin with this name, which is not an internal one.
-    #[must_use]
     pub fn reading(&self, plugin: &str) -> Option<&Reading> {
         self.readings.iter().find(|reading| reading.plugin.name() == plugin)
     }
 
     /// The hotspot's data if it is current: the router answers, though the last refresh of the hotspot may have failed.
-    #[must_use]
     pub fn hotspot_now(&self) -> Option<&Hotspot> {
         let state = self.hotspot_reading()?.state(true);
         let is_current = self.is_online() && matches!(state, ReadingState::Ok | ReadingState::Stale);
@@ -237,19 +229,16 @@ impl SiteState {
     }
 
     /// The reading of the hotspot, if the site collects it.
-    #[must_use]
     pub fn hotspot_reading(&self) -> Option<&Reading> {
         self.reading_of(&Plugin::Hotspot)
     }
 
     /// The reading of the router's resources, if the site collects them.
-    #[must_use]
     pub fn resource_reading(&self) -> Option<&Reading> {
         self.reading_of(&Plugin::Resource)
     }
 
     /// The data of a kind, if the router answers and the last read succeeded.
-    #[must_use]
     pub fn current<'s, T>(&'s self, kind: impl Fn(&'s Data) -> Option<&'s T>) -> Option<&'s T> {
         let readings =
             self.readings.iter().filter(|reading| reading.state(self.is_online()) == ReadingState::Ok);
@@ -257,25 +246,21 @@ impl SiteState {
     }
 
     /// The hotspot's last data, of any age.
-    #[must_use]
     pub fn hotspot(&self) -> Option<&Hotspot> {
         self.hotspot_reading()?.data.as_deref()?.hotspot()
     }
 
     /// The last data about the router itself, of any age.
-    #[must_use]
     pub fn resource(&self) -> Option<&Resource> {
         self.resource_reading()?.data.as_deref()?.resource()
     }
 
     /// The last data of the router's sensors, of any age.
-    #[must_use]
     pub fn health(&self) -> Option<&Health> {
         self.readings.iter().find_map(|reading| reading.data.as_deref()?.health())
     }
 
     /// The address in use.
-    #[must_use]
     pub fn address(&self) -> Option<&str> {
         match self.connection {
             ConnectionState::Online { host, .. } => self.hosts.get(host).map(|host| host.address.as_str()),
@@ -362,7 +347,6 @@ impl SiteState {
     }
 
     /// The user whose session with this id the admin ended a moment ago.
-    #[must_use]
     pub fn kicked_user(&self, id: &str, now: Moment) -> Option<&str> {
         let kick = self.last_kick.as_ref().filter(|kick| kick.session.id() == id)?;
         (now.since(kick.at) <= KICK_WINDOW).then_some(kick.session.user())

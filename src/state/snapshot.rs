@@ -27,7 +27,6 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// A snapshot of these sites.
-    #[must_use]
     pub fn new(reload: Reload, sites: Vec<Arc<SiteState>>) -> Self {
         let (clock, storage) = (Clock::system(), StorageState::default());
         let mut new = Self {
@@ -72,7 +71,6 @@ impl Snapshot {
     }
 
     /// The site with this key.
-    #[must_use]
     pub fn site(&self, key: &str) -> Option<&SiteState> {
         self.place(key).map(|place| &*self.sites[place])
     }

@@ -48,7 +48,6 @@ pub struct EventReceiver {
 
 impl Store {
     /// A store without sites.
-    #[must_use]
     pub fn new(reload: Reload) -> Self {
         Self {
             current: RwLock::new(Arc::new(Snapshot::new(reload, Vec::new()))),
@@ -58,19 +57,16 @@ impl Store {
     }
 
     /// The same store with another memory budget.
-    #[must_use]
     pub fn within(self, budget: Budget) -> Self {
         Self { budget, ..self }
     }
 
     /// The memory budget.
-    #[must_use]
     pub fn budget(&self) -> &Budget {
         &self.budget
     }
 
     /// The current snapshot.
-    #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -79,7 +75,6 @@ impl Store {
     ///
     /// Changes never wait for a subscriber. If its queue overflows because it is too slow, its events are dropped and
     /// it receives another `Resync`.
-    #[must_use]
     pub fn subscribe(self: &Arc<Self>) -> EventReceiver {
         // The old states of one change of each site fit.
         let queue = Arc::new(EventQueue::new(self.budget.kept));
@@ -231,7 +226,6 @@ impl EventReceiver {
     }
 
     /// The generation of the snapshot to which the last event led.
-    #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
     }

@@ -9,19 +9,16 @@ use crate::plugin::{Data, Hotspot, Rates};
 
 impl SiteState {
     /// The hotspot's traffic rates, if the last refresh succeeded.
-    #[must_use]
     pub fn rates(&self) -> Option<Rates> {
         self.current(Data::hotspot)?.rates()
     }
 
     /// Whether the last refresh of the hotspot succeeded, so that its rates and those of its sessions are current.
-    #[must_use]
     pub fn has_rates(&self) -> bool {
         self.current(Data::hotspot).is_some()
     }
 
     /// The hotspot's totals since midnight at the site; unknown if it was not read since then.
-    #[must_use]
     pub fn today(&self, now: Moment, clock: Clock) -> Option<DayTotals> {
         self.today.totals(self.local_time(now, clock))
     }

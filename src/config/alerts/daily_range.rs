@@ -16,14 +16,12 @@ pub struct DailyRange {
 
 impl DailyRange {
     /// The range from one `HH:MM` to another. `24:00` is accepted as its end. Equal times are no range.
-    #[must_use]
     pub fn parse(from: &str, to: &str) -> Option<Self> {
         let (from, to) = (minutes(from)? % MINUTES_PER_DAY, minutes(to)?);
         (from != to).then_some(Self { from, to })
     }
 
     /// Whether a local time, in seconds since the Unix epoch, is in the range.
-    #[must_use]
     pub fn contains(self, local: Duration) -> bool {
         let time = local.as_secs() % SECONDS_PER_DAY / 60;
         let (from, to) = (u64::from(self.from), u64::from(self.to));
@@ -59,7 +57,6 @@ impl Weekdays {
     pub const NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
     /// The days with these names.
-    #[must_use]
     pub fn parse<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<Self> {
         let mut days = 0;
         for name in names {
@@ -69,7 +66,6 @@ impl Weekdays {
     }
 
     /// Whether the day of a local time, in seconds since the Unix epoch, is in the set.
-    #[must_use]
     pub fn contains(self, local: Duration) -> bool {
         // The epoch began on a Thursday.
         let day = (local.as_secs() / SECONDS_PER_DAY + 3) % 7;

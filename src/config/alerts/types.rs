@@ -97,7 +97,6 @@ impl AlertFigure {
     ];
 
     /// Its word in the file.
-    #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::CpuLoad => "CpuLoad",
@@ -110,7 +109,6 @@ impl AlertFigure {
     }
 
     /// Whether it is from 0 to 100.
-    #[must_use]
     pub fn is_percentage(self) -> bool {
         !matches!(self, Self::Temperature | Self::ActiveUsers)
     }

@@ -25,7 +25,6 @@ pub(super) enum ControlMessage {
 }
 
 /// A handle, and the argument of [`serve`](super::serve) that it controls.
-#[must_use]
 pub fn control_channel() -> (ServerHandle, ControlMessages) {
     // Unbounded, because messages are sent only when the configuration file changes.
     let (sender, receiver) = channel::unbounded();

@@ -36,7 +36,6 @@ pub struct Limits {
 
 impl Limits {
     /// The limits for this many connections. All unread responses together may have the size of the longest response.
-    #[must_use]
     pub fn new(max_connections: usize, timings: &Timings) -> Self {
         Self {
             max_connections,

@@ -54,7 +54,6 @@ pub enum Measure {
 
 impl Measure {
     /// The property that is measured.
-    #[must_use]
     pub fn column(&self) -> Option<&str> {
         match self {
             Self::Rows => None,
@@ -64,14 +63,12 @@ impl Measure {
 }
 
 /// The name of a property's label: `mac_address` for `mac-address`.
-#[must_use]
 pub fn label_name(property: &str) -> String {
     property.replace(['-', '.'], "_")
 }
 
 impl Declaration {
     /// The names of the columns.
-    #[must_use]
     pub fn column_names(&self) -> Vec<String> {
         self.columns.iter().map(|column| column.name.clone()).collect()
     }

@@ -44,7 +44,6 @@ impl Listing {
     }
 
     /// The metrics.
-    #[must_use]
     pub fn families(&self) -> Vec<Family> {
         let gauges = if self.is_partial { &[] } else { self.gauges.as_slice() };
         gauges.iter().chain(self.counters.iter().map(|counter| &counter.total)).cloned().collect()

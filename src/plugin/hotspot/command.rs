@@ -68,49 +68,41 @@ pub(in crate::plugin) fn listen() -> Command {
 }
 
 /// The sessions of a user, by the bytes of its name.
-#[must_use]
 pub fn sessions_of(user: &[u8]) -> Command {
     print_sessions(SESSION).query_equal("user", user)
 }
 
 /// The session with this `.id`, whichever user it belongs to.
-#[must_use]
 pub fn session_at(id: &[u8]) -> Command {
     sessions_at(&[id])
 }
 
 /// Ends a session.
-#[must_use]
 pub fn remove_session(id: &[u8]) -> Command {
     Command::new("/ip/hotspot/active/remove").attribute(".id", id)
 }
 
 /// The cookies by which a user's devices log in again.
-#[must_use]
 pub fn cookies_of(user: &[u8]) -> Command {
     Command::new("/ip/hotspot/cookie/print").proplist(".id,mac-address").query_equal("user", user)
 }
 
 /// Removes a cookie, so that its device has to log in again.
-#[must_use]
 pub fn remove_cookie(id: &[u8]) -> Command {
     Command::new("/ip/hotspot/cookie/remove").attribute(".id", id)
 }
 
 /// The ids of all configured users, without the trial's row.
-#[must_use]
 pub fn user_ids() -> Command {
     print_users(".id").query_equal("name", TRIAL.as_bytes()).query("?#!")
 }
 
 /// All configured users, without the trial's row.
-#[must_use]
 pub fn all_users(limit: Limit) -> Command {
     print_users(USER).query_equal("name", TRIAL.as_bytes()).query("?#!").at_most(limit)
 }
 
 /// The users with these ids.
-#[must_use]
 pub fn users(ids: &[&[u8]]) -> Command {
     with_any_of(print_users(USER), ids)
 }

@@ -54,13 +54,11 @@ pub struct Counts {
 
 impl Counts {
     /// Both together.
-    #[must_use]
     pub fn plus(self, other: Self) -> Self {
         self.with(other, u64::saturating_add)
     }
 
     /// The increase since `earlier`.
-    #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         self.with(earlier, u64::saturating_sub)
     }
@@ -77,32 +75,27 @@ impl Counts {
 
 impl Hotspot {
     /// Bytes uploaded by the active sessions.
-    #[must_use]
     pub fn bytes_in(&self) -> u64 {
         self.sessions.iter().fold(0, |sum, session| sum.saturating_add(session.bytes_in()))
     }
 
     /// Bytes downloaded by the active sessions.
-    #[must_use]
     pub fn bytes_out(&self) -> u64 {
         self.sessions.iter().fold(0, |sum, session| sum.saturating_add(session.bytes_out()))
     }
 
     /// The counts of all servers together.
-    #[must_use]
     pub fn counts(&self) -> Counts {
         self.servers.values().fold(Counts::default(), |sum, counts| sum.plus(*counts))
     }
 
     /// The rates of all traffic, that of sessions that ended included. Unknown until the second whole answer, and while
     /// some sessions are not kept.
-    #[must_use]
     pub fn rates(&self) -> Option<Rates> {
         self.meter.as_ref()?.rates()
     }
 
     /// Whether the last answer and the changes of the `listen` disagree.
-    #[must_use]
     pub fn has_discrepancy(&self) -> bool {
         !self.discrepancies.is_empty()
     }

@@ -7,7 +7,6 @@ use crate::plugin::metric::Family;
 
 impl Hotspot {
     /// Active sessions, users, logins, logouts and traffic, by server.
-    #[must_use]
     pub fn families(&self) -> Vec<Family> {
         let mut active = Family::gauge(
             "mikrotik_hotspot_active_users",

@@ -20,13 +20,11 @@ impl Quota {
     }
 
     /// The used share, from 0 to 1.
-    #[must_use]
     pub fn share(self) -> f64 {
         self.used as f64 / self.limit as f64
     }
 
     /// The used share in these parts of the whole, rounded down.
-    #[must_use]
     pub fn parts(self, whole: u64) -> u64 {
         let parts = u128::from(self.used) * u128::from(whole) / u128::from(self.limit.max(1));
         u64::try_from(parts).unwrap_or(u64::MAX)

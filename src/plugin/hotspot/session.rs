@@ -81,7 +81,6 @@ impl Session {
     }
 
     /// The session of a whole row.
-    #[must_use]
     pub fn read<'r>(row: impl Into<SentenceRef<'r>>, context: &ReadContext) -> Self {
         Self::default().after(row.into(), RowKind::Whole, context)
     }
@@ -170,55 +169,46 @@ impl Session {
     }
 
     /// The router's `.id`. It is derived from the address, so the next session at the address has it again.
-    #[must_use]
     pub fn id(&self) -> &str {
         self.texts.get(Part::Id)
     }
 
     /// The original bytes of the `.id`.
-    #[must_use]
     pub fn id_bytes(&self) -> &[u8] {
         self.texts.original(Part::Id)
     }
 
     /// The user's name.
-    #[must_use]
     pub fn user(&self) -> &str {
         self.texts.get(Part::User)
     }
 
     /// The original bytes of the user's name.
-    #[must_use]
     pub fn user_bytes(&self) -> &[u8] {
         self.texts.original(Part::User)
     }
 
     /// The device's MAC address.
-    #[must_use]
     pub fn mac(&self) -> Option<&str> {
         self.text(Part::Mac)
     }
 
     /// The device's IP address.
-    #[must_use]
     pub fn address(&self) -> Option<&str> {
         self.text(Part::Address)
     }
 
     /// Name of the hotspot server.
-    #[must_use]
     pub fn server(&self) -> Option<&str> {
         self.text(Part::Server)
     }
 
     /// How it logged in: `http-chap`, `cookie`, `trial`, …
-    #[must_use]
     pub fn login_by(&self) -> Option<&str> {
         self.text(Part::LoginBy)
     }
 
     /// The comment on the user.
-    #[must_use]
     pub fn comment(&self) -> Option<&str> {
         self.text(Part::Comment)
     }
@@ -228,31 +218,26 @@ impl Session {
     }
 
     /// How long it has been online.
-    #[must_use]
     pub fn uptime(&self) -> Option<Duration> {
         duration(self.uptime)
     }
 
     /// Time since the device last sent something.
-    #[must_use]
     pub fn idle(&self) -> Option<Duration> {
         duration(self.idle)
     }
 
     /// The maximum duration from now on; absent if there is no limit.
-    #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
         duration(self.time_left)
     }
 
     /// `bytes-in`: from the user, so the upload.
-    #[must_use]
     pub fn bytes_in(&self) -> u64 {
         self.reported.upload.unwrap_or_default()
     }
 
     /// `bytes-out`: to the user, so the download.
-    #[must_use]
     pub fn bytes_out(&self) -> u64 {
         self.reported.download.unwrap_or_default()
     }
@@ -271,7 +256,6 @@ impl Session {
     }
 
     /// The limit of which this session has used the largest share.
-    #[must_use]
     pub fn quota(&self) -> Option<Quota> {
         let uptime = self.uptime().unwrap_or_default();
         let time = self.time_left().filter(|_| self.uptime.is_some()).map(|left| uptime.saturating_add(left));
@@ -305,7 +289,6 @@ impl Session {
     }
 
     /// Whether the user and the device are the same.
-    #[must_use]
     pub fn is_same_user(&self, other: &Self) -> bool {
         self.texts.is_same_user(&other.texts)
     }
@@ -313,7 +296,6 @@ impl Session {
     /// Whether a later row with this id, `other`, is the same session. The next user at the address has the same id, and
     /// the same user may log in again, so the login time decides. A login earlier than known is not a new one; one whose
     /// answer `took` long appears at most that much later.
-    #[must_use]
     pub(super) fn continues_as(&self, other: &Self, took: Duration) -> bool {
         let login = match (self.reported_login, other.reported_login) {
             (Some(one), Some(other)) => other.since(one) <= LOGIN_SLACK + took,
@@ -359,19 +341,16 @@ impl Session {
     }
 
     /// The rates of its traffic. Unknown until the second answer, also after its counters were reset.
-    #[must_use]
     pub fn rates(&self) -> Option<Rates> {
         self.meter.rates()
     }
 
     /// Whether `other` is this session at another time, and neither the one before it nor the one after it.
-    #[must_use]
     pub fn is_same(&self, other: &Self, took: Duration) -> bool {
         self.continues_as(other, took) && other.continues_as(self, took)
     }
 
     /// Whether the device logged in automatically, as it may do right after a kick.
-    #[must_use]
     pub fn logged_in_automatically(&self) -> bool {
         self.login_by().is_some_and(|by| ["cookie", "mac-cookie", "mac"].contains(&by))
     }

@@ -59,7 +59,6 @@ pub struct Used {
 
 impl Used {
     /// Uploaded and downloaded bytes.
-    #[must_use]
     pub fn bytes(self) -> u64 {
         self.bytes_in.saturating_add(self.bytes_out)
     }
@@ -68,7 +67,6 @@ impl Used {
 impl User {
     /// The total usage, including the user's active sessions among `sessions`, which the router adds only when they
     /// end.
-    #[must_use]
     pub fn used<'s>(&self, sessions: impl IntoIterator<Item = &'s Session>) -> Used {
         let (uptime, bytes_in, bytes_out) = (self.uptime.unwrap_or_default(), self.bytes_in, self.bytes_out);
         let mut used = Used { sessions: 0, uptime, bytes_in, bytes_out };
@@ -88,7 +86,6 @@ impl User {
     }
 
     /// The limit of which it has used the largest share.
-    #[must_use]
     pub fn quota(&self, used: Used) -> Option<Quota> {
         Quota::largest([
             (used.uptime.as_secs(), self.limit_uptime.map(|limit| limit.as_secs().max(1)), true),
@@ -99,7 +96,6 @@ impl User {
     }
 
     /// The user of a row.
-    #[must_use]
     pub fn read(row: SentenceRef, codepage: &'static Codepage) -> Self {
         let get = |key: &str| row.get(key).filter(|value| !value.is_empty());
         let shown = |key: &str, most| get(key).map(|value| value::short_text(value, most, codepage));

@@ -24,7 +24,6 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// Seconds that the router's clock is ahead of the agent's, which is `clock`.
-    #[must_use]
     pub fn error(&self, clock: Clock) -> Option<i64> {
         let agent = i64::try_from(clock.unix(self.at).as_millis()).ok()?;
         // The router omits the fraction of a second, so equal clocks differ by 0 to 999 ms.

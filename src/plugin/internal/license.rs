@@ -15,7 +15,6 @@ pub struct License {
 impl License {
     /// Maximum number of active hotspot users. `None` if the level is unknown or has no limit: level 6 and all levels of
     /// a CHR. Source: "License levels" in MikroTik's documentation.
-    #[must_use]
     pub fn limit(&self) -> Option<u64> {
         match self.level.as_deref()? {
             "1" | "3" => Some(1),

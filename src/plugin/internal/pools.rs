@@ -36,7 +36,6 @@ pub struct PoolUse {
 
 impl PoolUse {
     /// The used share, from 0 to 1; `None` for a pool without addresses.
-    #[must_use]
     pub fn ratio(&self) -> Option<f64> {
         (self.size > 0).then(|| self.used as f64 / self.size as f64)
     }
@@ -44,7 +43,6 @@ impl PoolUse {
 
 /// Counts the addresses that are inside of the ranges, and the addresses of the ranges: `(taken, size)`. Each counts once.
 /// Ranges are separated by commas: `10.5.50.2-10.5.50.254`, `10.5.51.7` or `10.5.52.0/24`. `None` if one is malformed.
-#[must_use]
 pub fn pool_used(ranges: &str, addresses: impl IntoIterator<Item = Ipv4Addr>) -> Option<(u64, u64)> {
     let ranges = ranges.split(',').filter(|range| !range.is_empty()).map(|range| bounds(range.trim()));
     let mut ranges: Vec<(u32, u32)> = ranges.collect::<Option<_>>()?;
