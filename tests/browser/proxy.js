@@ -39,7 +39,7 @@ async function everyLinkStaysBelow(page) {
   await page.getByRole("button", { name: "Test again" }).click();
   await below(page, "/sites/awka/test");
   await page.getByRole("link", { name: "Back" }).click();
-  await page.getByRole("link", { name: "Download" }).click();
+  await page.getByRole("link", { name: "Download", exact: true }).click();
   await below(page, "/sites/awka");
   await page.getByRole("link", { name: "All sites" }).click();
   await below(page, "/");

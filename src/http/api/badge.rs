@@ -65,6 +65,7 @@ fn svg(name: &str, range: &str, share: Option<f64>) -> String {
 /// `30 days`, or `1d12h`.
 fn in_words(range: Duration) -> String {
     match (range.as_secs() / 86_400, range.as_secs() % 86_400) {
+        (1, 0) => "1 day".into(),
         (days @ 2.., 0) => format!("{days} days"),
         _ => format_duration(range),
     }
@@ -109,7 +110,8 @@ mod tests {
             assert!(svg.contains(&format!(">{value}</text>")), "{svg}");
             assert!(svg.contains(&format!("{value} in the last 30 days")), "{svg}");
         }
-        for (hours, words) in [(1, "1h"), (24, "1d"), (36, "1d12h"), (48, "2 days"), (90 * 24, "90 days")] {
+        for (hours, words) in [(1, "1h"), (24, "1 day"), (36, "1d12h"), (48, "2 days"), (90 * 24, "90 days")]
+        {
             assert_eq!(in_words(Duration::from_secs(hours * 3600)), words);
         }
         assert!(svg(&"x".repeat(41), "1h", None).contains(&format!(">{}…</text>", "x".repeat(40))));

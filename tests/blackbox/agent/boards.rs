@@ -167,7 +167,7 @@ fn every_row_of_a_real_board_is_shown_unchanged() {
         }
     }
     let page = agent.page("/");
-    assert!(page.contains("<dd>psu2-state: fail</dd>"), "{page}");
+    assert!(page.contains("Not ok: psu2-state: fail"), "{page}");
     assert!(!page.contains("class=\"error\""), "{page}");
     assert!(!agent.running.err().contains("WARN"), "{}", agent.running.err());
 }
