@@ -65,7 +65,7 @@ impl Series {
     }
 }
 
-/// All series over one span: the fields that [`Series::codec`] names, then those of [`Coverage`]. An unknown series is
+/// All series over one span: the fields that `Series::codec` names, then those of `Coverage`. An unknown series is
 /// absent, not 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot([u16; FIELDS]);

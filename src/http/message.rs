@@ -224,7 +224,7 @@ pub enum HandlerOutput {
     /// A response.
     Now(Response),
     /// A response that waits for a router. The server's own thread polls it, for at most
-    /// [`Limits::answer`](super::server::Limits::answer), so it must not block.
+    /// [`Limits::answer_timeout`](super::server::Limits::answer_timeout), so it must not block.
     Later(LaterResponse),
     /// The head of a response, and events until the stream ends or the client disconnects.
     Events(Response, EventStream),

@@ -15,7 +15,7 @@ const MAX_QUEUED: usize = 512 * SEND_BUFFER;
 pub(super) struct UnreadAnswers {
     /// Bytes that this process holds.
     pub(super) bytes: usize,
-    /// See [`Limits::unread`](crate::http::server::Limits::unread).
+    /// See [`Limits::unread_bytes`](crate::http::server::Limits::unread_bytes).
     max_bytes: usize,
     /// Bytes that the kernel holds.
     pub(super) queued: usize,
