@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use smol::Timer;
 use smol::channel::{self, Receiver};
-use smol::future::{FutureExt, zip};
+use smol::future::zip;
 use smol::lock::{self, RwLockReadGuardArc};
 
 use super::context::SiteContext;
 use super::mailbox::{JobQueue, Mailbox, RefreshRequest, Refreshed, SiteJob};
+use crate::deadline::within;
 use crate::routeros::error::{Cause, Error};
 
 /// How long shutting down waits until interrupted actions are logged. It happens at once unless the machine is
@@ -104,10 +104,7 @@ impl SiteHandles {
     pub(super) async fn stop(&self, end: impl FnOnce()) {
         // Waiting to write is polled first, so `is_stopping` holds before the first action is interrupted.
         let logged = zip(self.actions.write(), async { end() });
-        let late = async {
-            Timer::after(LAST_ACTIONS).await;
-        };
-        async { drop(logged.await) }.or(late).await;
+        within(LAST_ACTIONS, logged).await;
     }
 
     /// Queries a site's router now, even if the returned future is dropped. The future ends once the router has
@@ -175,13 +172,12 @@ impl SiteHandles {
             sent?;
             let lost = |_| if is_stopping(&actions) { ActionError::Stopping } else { ActionError::Abandoned };
             let response = async { response.recv().await.map_err(lost)?.map_err(E::into) };
-            let late = async {
-                Timer::at(began + timeout).await;
+            let left = (began + timeout).saturating_duration_since(Instant::now());
+            within(left, response).await.unwrap_or_else(|| {
                 let message =
                     format!("no answer from the site within {}", humantime::format_duration(timeout));
                 Err(Error::new(Cause::QueryTimeout, message).into())
-            };
-            response.or(late).await
+            })
         }
     }
 }

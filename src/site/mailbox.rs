@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_listener::Event;
-use smol::Timer;
 use smol::channel::Sender;
-use smol::future::{Boxed, FutureExt};
+use smol::future::Boxed;
 
 use super::context::SiteContext;
 use super::schedule::ANONYMOUS_SHARE;
+use crate::deadline::within;
 use crate::routeros::error::Error;
 use crate::timings::Timings;
 
@@ -31,8 +31,7 @@ const MAX_SEPARATE_JOBS: usize = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobQueue {
     /// For jobs over the site's connection. They run one at a time, so that the second of two kicks of a session finds
-    /// that it has ended. If the configuration requires another
-    /// connection, the running job is abandoned.
+    /// that it has ended. If the configuration requires another connection, the running job is abandoned.
     Connection,
     /// For jobs that open a separate connection, one at a time.
     Separate,
@@ -127,11 +126,8 @@ impl Mailbox {
 
     /// Waits until a refresh is requested, at most until this time, and takes the request.
     pub(super) async fn refresh_before(&self, until: Instant) -> Option<RefreshRequest> {
-        let timeout = async {
-            Timer::at(until).await;
-            None
-        };
-        async { Some(self.next(|waiting| waiting.refreshes.pop_front()).await) }.or(timeout).await
+        let left = until.saturating_duration_since(Instant::now());
+        within(left, self.next(|waiting| waiting.refreshes.pop_front())).await
     }
 
     /// Waits for a job, and takes it.
@@ -225,17 +221,10 @@ mod tests {
         let added = async {
             assert!(mailbox.send(JobQueue::Separate, job()) && mailbox.request(request()));
         };
-        let until = Instant::now() + Duration::from_secs(10);
-        let job = async {
-            drop(mailbox.next_job(JobQueue::Separate).await);
-            true
-        };
-        let late = async {
-            Timer::at(until).await;
-            false
-        };
-        let taken = zip(zip(mailbox.refresh_before(until), job.or(late)), added);
-        let ((request, has_job), ()) = block_on(taken);
-        assert!(request.is_some() && has_job, "expected both waits to end before {until:?}");
+        let limit = Duration::from_secs(10);
+        let job = within(limit, mailbox.next_job(JobQueue::Separate));
+        let taken = zip(zip(mailbox.refresh_before(Instant::now() + limit), job), added);
+        let ((request, job), ()) = block_on(taken);
+        assert!(request.is_some() && job.is_some(), "expected both waits to end within {limit:?}");
     }
 }

@@ -29,9 +29,9 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "routeros::value",
         ],
     ),
-    ("history", &["clock", "deadline", "executor", "plugin", "state", "storage"]),
+    ("history", &["clock", "executor", "plugin", "state", "storage"]),
     ("storage", &["clock", "deadline", "executor", "state", "timings"]),
-    ("journal", &["clock", "deadline", "memory", "plugin", "state", "storage", "text"]),
+    ("journal", &["clock", "memory", "plugin", "state", "storage", "text"]),
     (
         "config",
         &[
@@ -45,7 +45,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "text",
         ],
     ),
-    ("site", &["clock", "config", "executor", "plugin", "routeros", "state", "timings"]),
+    ("site", &["clock", "config", "deadline", "executor", "plugin", "routeros", "state", "timings"]),
     (
         "action",
         &["clock", "config", "executor", "memory", "net", "plugin", "routeros", "site", "state", "text"],
