@@ -1,6 +1,6 @@
 //! Kicks that succeed: which sessions end, which stay, and what is reported.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
@@ -30,16 +30,21 @@ pub(super) fn at(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 5, 70, n)
 }
 
-pub(super) fn given(router: &Router, more: &str) -> AgentBuilder {
-    AgentBuilder::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults(more).site(
-        "awka",
-        router.addr(),
-        "",
-    )
+pub(super) fn given(address: SocketAddr, more: &str) -> AgentBuilder {
+    let given = AgentBuilder::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults(more);
+    given.site("awka", address, "")
+}
+
+/// The agent of a scripted router, which it has read once.
+pub(super) fn agent_of(peer: &Peer) -> Agent {
+    let given = given(peer.address, "refresh: \"1h\", query_timeout: \"1s\",");
+    let agent = given.start().with_token("admin-token-01234");
+    agent.wait_until_active("awka");
+    agent
 }
 
 pub(super) fn agent(router: &Router, more: &str) -> Agent {
-    let agent = given(router, more).start().with_token("admin-token-01234");
+    let agent = given(router.addr(), more).start().with_token("admin-token-01234");
     agent.wait_until_all_are_read();
     agent
 }
@@ -213,12 +218,7 @@ fn a_removal_counts_even_if_its_consequences_are_unknown() {
         ]
     });
     each([silent, denied, vanishing], |peer| {
-        let given = AgentBuilder::default()
-            .http("admin: Token(Plain(\"admin-token-01234\")),")
-            .defaults("refresh: \"1h\", query_timeout: \"1s\",")
-            .site("awka", peer.address, "");
-        let agent = given.start().with_token("admin-token-01234");
-        agent.wait_until_active("awka");
+        let agent = agent_of(&peer);
         let answer = kicked(&kick(&agent, &json!({ "id": "*1", "user": "ada", "mac": "M" })));
         let removed = answer["removed"].as_array().unwrap();
         assert_eq!((removed.len(), &removed[0]["user"]), (1, &json!("ada")), "{answer}");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::agent::{Agent, AgentBuilder, Answer, until};
 use super::kick::{
-    MAC, PATH, active, agent, at, body, counts, counts_stay, given, hostile, kick, lines, shown_at,
+    MAC, PATH, active, agent, agent_of, at, body, counts, counts_stay, given, hostile, kick, lines, shown_at,
 };
 use super::peer::Peer;
 use super::router;
@@ -86,12 +86,7 @@ fn a_session_that_is_replaced_while_cookies_are_removed_stays() {
         let words = ["!re", tag].into_iter().chain(row);
         vec![Sentence::from_words(words), Sentence::from_words(["!done", tag])]
     });
-    let given = AgentBuilder::default()
-        .http("admin: Token(Plain(\"admin-token-01234\")),")
-        .defaults("refresh: \"1h\", query_timeout: \"1s\",")
-        .site("awka", peer.address, "");
-    let agent = given.start().with_token("admin-token-01234");
-    agent.wait_until_active("awka");
+    let agent = agent_of(&peer);
     let body = json!({ "id": "*1", "user": "ada", "mac": "M", "forget": true });
     refused(&kick(&agent, &body), 409);
     assert_eq!(removals.load(Relaxed), 0);
@@ -149,7 +144,7 @@ fn an_unreachable_router_is_a_502() {
 fn a_router_that_has_not_answered_yet_is_a_502() {
     let router = router(Settings::default());
     router.set_fault(Some(Fault::Stall));
-    let agent = given(&router, "query_timeout: \"20s\",").start().with_token("admin-token-01234");
+    let agent = given(router.addr(), "query_timeout: \"20s\",").start().with_token("admin-token-01234");
     refused(&kick(&agent, &json!({ "id": "*1", "user": "ada", "mac": MAC })), 502);
 }
 
