@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::agent::{Agent, AgentBuilder};
+use super::agent::{Agent, AgentBuilder, until};
 use super::browser::ask_from;
 use super::storage::given;
 
@@ -79,7 +79,10 @@ fn a_login_survives_restarts_until_its_logout_or_another_token() {
     let changed =
         || AgentBuilder::default().file(&config).http(&format!("admin: Token(Plain(\"{OTHER}\")),"));
     let agent = changed().start();
+    let stored = || std::fs::read(folder.path().join("logins")).unwrap();
+    let before = stored();
     assert_eq!(status_with(&agent, &stays), CLOSED);
+    until("the end of the login is on disk", || (stored() != before).then_some(()));
     end(agent, "KILL");
     // It stays closed, although the old token is valid again.
     assert_eq!(status_with(&rarely(folder.path()).start(), &stays), CLOSED);
