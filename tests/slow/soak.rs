@@ -83,7 +83,8 @@ fn twenty_randomly_failing_routers_recover_without_leaks() {
     let _alone = super::alone();
     let settings = |seed| Settings { seed, churn: Duration::from_millis(400), ..Settings::default() };
     let routers: Vec<Router> = (0..ROUTERS).map(|seed| router(settings(seed))).collect();
-    let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
+    // A busy machine must not look like a stalled router.
+    let times = "refresh: \"1s\", query_timeout: \"3s\", connect_timeout: \"3s\",";
     let given =
         routers.iter().enumerate().fold(AgentBuilder::default().defaults(times), |given, (n, router)| {
             given.site(&format!("site-{n}"), router.addr(), "")
