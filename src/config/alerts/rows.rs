@@ -76,9 +76,9 @@ pub(in crate::config) const ROWS: &[FieldRow] = &[
         InPlace, "`(\"HH:MM\", \"HH:MM\")`", "only within these hours, in the router's local time"),
     row(Rule, "days", List(1, 7, "weekdays, such as [\"Mon\", \"Tue\"]", "\"Mon\", \"Tue\", \"Wed\", \"Thu\", \"Fri\", \"Sat\" or \"Sun\""),
         Unset("all days"), InPlace, "weekdays", "only on these days, in the router's local time"),
-    row(Rule, "by", Millis(SECOND, 365 * DAY), Unset("`\"5m\"`"),
+    row(Rule, "by", Millis(SECOND, 365 * DAY + DAY / 4), Unset("`\"5m\"`"),
         InPlace, "", "with `ClockWrong`: the difference that is accepted"),
-    row(Rule, "within", Millis(3600 * SECOND, 365 * DAY), Unset("`\"14days\"`"),
+    row(Rule, "within", Millis(3600 * SECOND, 365 * DAY + DAY / 4), Unset("`\"14days\"`"),
         InPlace, "", "with `CertificateExpires`: how long before the end"),
     // Each notification is sent to all of them.
     row(Alerts, "to", Map(16, "{ \"ops\": Ntfy(url: …) }"), Unset("none: alerts are only shown on the page"),
