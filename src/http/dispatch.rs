@@ -239,9 +239,10 @@ fn until(
     }
 }
 
-/// Whether `If-None-Match` contains this tag (RFC 9110, 13.1.2).
+/// Whether `If-None-Match` contains this tag (RFC 9110, 13.1.2), weak or not.
 fn matches_etag(tags: &str, etag: &str) -> bool {
-    tags.split(',').any(|tag| tag.trim() == etag)
+    let opaque = etag.trim_start_matches("W/");
+    tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == opaque)
 }
 
 /// Clients may cache a response, and must revalidate it unless it has its own `Cache-Control`.
