@@ -120,8 +120,9 @@ fn a_noisy_figure_causes_as_many_messages_as_it_crosses_both_limits() {
     agent.online("a");
     agent.cpu("a", 75);
     let resolved = agent.messages();
-    // It was never sent as firing again, so it resolves once.
-    assert_eq!(resolved, ["A: CPU load is below 75 % again after 0s"]);
+    // It was never sent as firing again, so it resolves once. The day takes a second on a busy machine.
+    let text = |message: &String| message.starts_with("A: CPU load is below 75 % again after ");
+    assert!(resolved.len() == 1 && resolved.iter().all(text), "{resolved:?}");
 }
 
 #[test]
