@@ -58,6 +58,8 @@ fn check(statuses: &[&str], selected: &[&str]) {
         .args(["--checks", "all", "--mode", "all", "--max-examples", &examples, "--generation-deterministic"])
         .args(["--continue-on-failure", "--no-color"])
         .args(selected)
+        .env("SCHEMATHESIS_HOOKS", "schemathesis_hooks")
+        .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients"))
         // It writes files into its working directory.
         .current_dir(&folder)
         .output()
