@@ -176,6 +176,8 @@ impl Evaluator {
                 AlertCondition::CertificateExpires(within) => {
                     observe("", router_certificate_expires(site, within, now));
                 }
+                // An unstable alert of an earlier run ends when it is known again.
+                AlertCondition::Rebooted if site.is_online() => observe("", Evaluation::Absent(None)),
                 AlertCondition::Rebooted | AlertCondition::ConfigRejected | AlertCondition::LoginsRefused => {
                 }
             }

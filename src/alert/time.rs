@@ -57,8 +57,13 @@ impl AlertTime {
     /// The local time at a place with this offset from UTC, in seconds; unknown until the system's clock is set.
     pub fn local(self, utc_offset: i32) -> Option<Duration> {
         let offset = Duration::from_secs(utc_offset.unsigned_abs().into());
-        is_set(self.unix)
+        self.is_dated()
             .then(|| if utc_offset < 0 { self.unix.saturating_sub(offset) } else { self.unix + offset })
+    }
+
+    /// Whether the system's clock was set, so that its date is right.
+    pub(super) fn is_dated(self) -> bool {
+        self.unix.as_secs() >= Clock::EARLIEST_S.into()
     }
 }
 
@@ -79,7 +84,7 @@ impl AlertClock {
     /// yet, or it was not set then: the time in between is unknown, and counts as none.
     pub(super) fn resume(last: AlertTime, clock: Clock) -> Self {
         let elapsed = clock.unix(Moment::START).saturating_sub(last.unix);
-        Self { start: last.tick.after(if is_set(last.unix) { elapsed } else { Duration::ZERO }) }
+        Self { start: last.tick.after(if last.is_dated() { elapsed } else { Duration::ZERO }) }
     }
 
     /// The tick of a moment. A moment before the agent's start has an earlier one.
@@ -91,11 +96,6 @@ impl AlertClock {
     pub(super) fn now(self, moment: Moment, clock: Clock) -> AlertTime {
         AlertTime { tick: self.tick(moment), unix: clock.unix(moment) }
     }
-}
-
-/// Whether a clock that shows this date was set.
-fn is_set(unix: Duration) -> bool {
-    unix.as_secs() >= Clock::EARLIEST_S.into()
 }
 
 #[cfg(test)]

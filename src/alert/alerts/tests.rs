@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use super::super::conditions::page_certificate_expires;
+use super::super::incident::Evaluation;
+use super::super::time::Tick;
 use super::*;
 use crate::config::parse;
 use crate::plugin::{Data, Following, Internal, Plugin, Resource};
@@ -177,6 +180,9 @@ fn a_router_whose_certificate_ends_soon_is_reported_until_it_is_renewed() {
     let messages = ends(&mut agent, Some(today + 13 * day));
     assert!(messages[0].starts_with("A: the certificate of the router ends at 20"), "{messages:?}");
     assert_eq!(agent.alerts.list().firing[0].site.as_deref(), Some("a"));
+    let unset = AlertTime { tick: Tick::default(), unix: Duration::from_secs(100) };
+    let evaluation = page_certificate_expires(Some(today + day), 14 * day, unset);
+    assert_eq!(evaluation, Evaluation::Unknown, "the clock is not set yet");
     // After a restart it is unknown until the router is connected.
     let restarted = Alerts::new(Duration::ZERO);
     restarted.restore(&agent.alerts.stored().unwrap()).unwrap();
@@ -189,6 +195,28 @@ fn a_router_whose_certificate_ends_soon_is_reported_until_it_is_renewed() {
         ends(&mut agent, Some(today + 300 * day)),
         ["A: the certificate of the router was renewed after 0s"]
     );
+}
+
+#[test]
+fn reboots_of_an_earlier_run_are_known_when_the_router_answers() {
+    let config = config("on: [Rebooted]", "");
+    let mut agent = Agent::new(&config);
+    let later = |seconds| Moment::now().after(Duration::from_secs(seconds));
+    for reboot in 0..2 {
+        agent.update("a", |site| site.note_uptime(Duration::from_secs(1), later(reboot * 100), true));
+    }
+    assert_eq!(agent.messages(), ["A rebooted"]);
+    let restarted = Alerts::new(Duration::ZERO);
+    restarted.restore(&agent.alerts.stored().unwrap()).unwrap();
+    restarted.configure(&config);
+    agent.alerts = restarted;
+    let is_known = |agent: &Agent| {
+        let stored = String::from_utf8(agent.alerts.stored().unwrap()).unwrap();
+        stored.contains("\"unknown\":null")
+    };
+    assert!(!is_known(&agent));
+    agent.online("a");
+    assert!(is_known(&agent), "it may become stable");
 }
 
 #[test]
