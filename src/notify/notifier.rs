@@ -20,8 +20,9 @@ use crate::net::http_client::HttpClient;
 use crate::net::proxy::ProxySettings;
 use crate::timings::Timings;
 
-/// How long an attempt may continue when the agent ends, within 2 s: a message whose attempt is cancelled may arrive twice.
-const LAST_ATTEMPT: Duration = Duration::from_millis(500);
+/// How long attempts may continue when the agent ends: a message whose attempt is cancelled may arrive twice. With the waits
+/// for actions and for the last write, the agent ends within 2 s.
+const LAST_ATTEMPT: Duration = Duration::from_millis(300);
 
 /// Sends messages to all channels.
 pub struct Notifier {
