@@ -73,6 +73,8 @@ impl AlertStorage {
             log::info!("alerts={} msg={:?}", notification.alerts.len(), notification.title);
             self.notifier.send(notification);
         }
+        let open = self.alerts.open_ids();
+        self.notifier.retain_firing(|id| open.contains(id));
     }
 
     fn revisions(&self) -> (u64, u64) {

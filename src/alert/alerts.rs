@@ -1,6 +1,6 @@
 //! The alerts of the running agent, shared by the task that follows the store and by requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +48,9 @@ struct Inner {
 struct StoredAlerts<T> {
     /// When it was stored.
     now: AlertTime,
+    /// See [`Evaluator::utc_offset`].
+    #[serde(default)]
+    utc_offset: i32,
     table: T,
 }
 
@@ -116,6 +119,7 @@ impl Alerts {
             serde_json::from_slice(stored).map_err(|error| error.to_string())?;
         let mut inner = self.lock();
         inner.timeline = AlertClock::resume(stored.now, Clock::system());
+        inner.evaluator.utc_offset = stored.utc_offset;
         inner.table = stored.table;
         inner.table.resume();
         Ok(())
@@ -124,7 +128,8 @@ impl Alerts {
     /// The state for the next process; `None` if it is too long.
     pub fn stored(&self) -> Option<Vec<u8>> {
         let inner = self.lock();
-        let stored = StoredAlerts { now: inner.time().now, table: &inner.table };
+        let utc_offset = inner.evaluator.utc_offset;
+        let stored = StoredAlerts { now: inner.time().now, utc_offset, table: &inner.table };
         serde_json::to_vec(&stored).ok().filter(|bytes| bytes.len() <= MAX_STATE)
     }
 
@@ -157,8 +162,8 @@ impl Alerts {
             let now = inner.time().now;
             let Inner { evaluator, table, quiet, .. } = inner;
             evaluator.evaluate_agent(snapshot, table, now);
-            let local = now.local(evaluator.utc_offset());
-            table.advance(quiet.iter().any(|hours| hours.contains(local)), now)
+            let local = now.local(evaluator.utc_offset);
+            table.advance(quiet.iter().any(|hours| local.is_some_and(|local| hours.contains(local))), now)
         })
     }
 
@@ -203,6 +208,11 @@ impl Alerts {
             }
         }
         counts
+    }
+
+    /// The identifiers of the alerts that fire, or whose last message is not sent yet.
+    pub fn open_ids(&self) -> HashSet<String> {
+        self.lock().table.open_ids().map(Into::into).collect()
     }
 
     /// The firing alerts, the past ones and the mutes.

@@ -72,7 +72,7 @@ impl Announcer {
         if incident.record_change(now.tick) {
             self.become_unstable(site, incident, now);
         } else {
-            incident.firing = Some(firing(new_id(site, incident, now), since, now.tick));
+            incident.firing = Some(firing(new_id(site, incident, now.tick), since, now.tick));
             self.announce(site, incident, now);
         }
     }
@@ -87,7 +87,7 @@ impl Announcer {
             self.become_unstable(site, incident, now);
             return;
         }
-        let id = new_id(site, incident, now);
+        let id = new_id(site, incident, now.tick);
         let record = AlertRecord {
             id,
             since,
@@ -121,7 +121,7 @@ impl Announcer {
     pub(super) fn advance(&mut self, site: &str, incident: &mut Incident, is_quiet: bool, now: AlertTime) {
         let is_muted = self.is_muted(site, now.tick);
         let Some(firing) = &mut incident.firing else { return };
-        if firing.is_unstable && incident.is_known {
+        if firing.is_unstable && incident.unknown.is_none() {
             let is_present = incident.present;
             if !incident.calms_down(now.tick) {
             } else if let (Some(since), Some(firing)) = (is_present, &mut incident.firing) {
@@ -163,7 +163,7 @@ impl Announcer {
             None => incident
                 .firing
                 .take()
-                .unwrap_or_else(|| firing(new_id(site, incident, now), now.tick, now.tick)),
+                .unwrap_or_else(|| firing(new_id(site, incident, now.tick), now.tick, now.tick)),
         };
         incident.firing = Some(Firing { is_unstable: true, ..firing });
         self.announce(site, incident, now);
@@ -263,10 +263,11 @@ fn firing(id: String, since: Tick, now: Tick) -> Firing {
     Firing { id, since, is_announced: false, is_unstable: false, announced: now, acknowledged: None }
 }
 
-/// The site, the rule, the part and the date: no two alerts at a place begin in the same second.
-fn new_id(site: &str, incident: &Incident, now: AlertTime) -> String {
-    let date = now.unix.as_secs().to_string();
-    let parts = [site, &incident.rule, &incident.part, &date].into_iter().filter(|part| !part.is_empty());
+/// The site, the rule, the part and the tick: no two alerts at a place begin in the same second. A date could repeat, on a
+/// board that starts in 1970 each time, or if a clock is set back.
+fn new_id(site: &str, incident: &Incident, now: Tick) -> String {
+    let second = now.since(Tick::default()).as_secs().to_string();
+    let parts = [site, &incident.rule, &incident.part, &second].into_iter().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("-")
 }
 

@@ -127,6 +127,9 @@ fn certificate_expires(
     now: AlertTime,
     hint: &str,
 ) -> Evaluation {
+    if !now.is_dated() {
+        return Evaluation::Unknown;
+    }
     let left = ends.saturating_sub(now.unix);
     let days = left.as_secs() / 86_400;
     if left > within {

@@ -34,8 +34,9 @@ pub(super) struct Evaluator {
     certificate_ends: Option<Duration>,
     /// The latest refused logins.
     refused_logins: VecDeque<Tick>,
-    /// The difference of local time from UTC at most sites, in seconds.
-    utc_offset: i32,
+    /// The difference of local time from UTC at most sites, in seconds, when it was last known. Quiet hours follow it,
+    /// because the machine of the agent often has no time zone.
+    pub(super) utc_offset: i32,
     /// Whether no site has got another offset since it was computed.
     is_offset_current: bool,
 }
@@ -89,6 +90,7 @@ impl Evaluator {
             }
             StoreEvent::ConfigReloaded => {}
             StoreEvent::Resync(snapshot) => {
+                table.uplink.retain(|site| snapshot.site(site).is_some());
                 for site in &snapshot.sites {
                     self.evaluate_site(site, table, time);
                 }
@@ -99,7 +101,7 @@ impl Evaluator {
     /// Evaluates the rules about the agent itself. To be called at least each few seconds.
     pub(super) fn evaluate_agent(&mut self, snapshot: &Snapshot, table: &mut IncidentTable, now: AlertTime) {
         if !std::mem::replace(&mut self.is_offset_current, true) {
-            self.utc_offset = most_common_offset(snapshot).unwrap_or_default();
+            self.utc_offset = most_common_offset(snapshot).unwrap_or(self.utc_offset);
         }
         self.refused_logins.retain(|login| now.tick.since(*login) < LOGIN_WINDOW);
         for rule in self.rules.iter() {
@@ -126,12 +128,6 @@ impl Evaluator {
         self.refused_logins.push_back(now);
     }
 
-    /// The difference of local time from UTC at most sites, in seconds. Quiet hours follow it, because the machine of the
-    /// agent often has no time zone.
-    pub(super) fn utc_offset(&self) -> i32 {
-        self.utc_offset
-    }
-
     fn rules_of(&self, site: &str) -> Arc<[NumberedRule]> {
         self.of_site.get(site).cloned().unwrap_or_default()
     }
@@ -155,8 +151,9 @@ impl Evaluator {
         let local = now.local(site.utc_offset().unwrap_or(self.utc_offset));
         let figures = Figures::of(site);
         for rule in self.rules_of(&site.key).iter() {
-            let is_in_hours =
-                rule.rule.between.is_none_or(|hours| hours.contains(local)) && rule.rule.days.contains(local);
+            let is_in_hours = local.is_none_or(|local| {
+                rule.rule.between.is_none_or(|hours| hours.contains(local)) && rule.rule.days.contains(local)
+            });
             let mut observe = |part: &str, observation: Evaluation| {
                 let is_held = matches!(observation, Evaluation::Present(..)) && !is_in_hours;
                 let observation = if is_held { Evaluation::Hold } else { observation };
@@ -179,6 +176,8 @@ impl Evaluator {
                 AlertCondition::CertificateExpires(within) => {
                     observe("", router_certificate_expires(site, within, now));
                 }
+                // An unstable alert of an earlier run ends when it is known again.
+                AlertCondition::Rebooted if site.is_online() => observe("", Evaluation::Absent(None)),
                 AlertCondition::Rebooted | AlertCondition::ConfigRejected | AlertCondition::LoginsRefused => {
                 }
             }

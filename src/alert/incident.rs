@@ -78,8 +78,8 @@ pub(super) struct Incident {
     pub after: Duration,
     /// Since when it is present; `None`: it is absent.
     pub present: Option<Tick>,
-    /// Whether the last evaluation had data.
-    pub is_known: bool,
+    /// Since when evaluations have had no data; `None`: the last one had.
+    pub unknown: Option<Tick>,
     /// The alert, if it is firing.
     pub firing: Option<Firing>,
     /// When alerts of this condition fired and resolved: the latest ones.
@@ -116,7 +116,7 @@ impl Incident {
             description: Description::default(),
             after: subject.after,
             present: None,
-            is_known: false,
+            unknown: Some(now),
             firing: None,
             changes: Vec::new(),
             last_change: now,
@@ -130,9 +130,20 @@ impl Incident {
 
     /// Forgets what a restart makes uncertain: a condition that was not reported yet begins again.
     pub(super) fn resume(&mut self) {
-        self.is_known = false;
+        self.unknown.get_or_insert_default();
         if self.firing.is_none() {
             self.present = None;
+        }
+    }
+
+    /// Records whether an evaluation had data. Time without does not count for a condition that was not reported yet.
+    pub(super) fn set_known(&mut self, is_known: bool, now: Tick) {
+        if !is_known {
+            self.unknown.get_or_insert(now);
+        } else if let Some(since) = self.unknown.take()
+            && self.firing.is_none()
+        {
+            self.present = self.present.map(|present| present.after(now.since(since)));
         }
     }
 

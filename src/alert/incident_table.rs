@@ -38,7 +38,7 @@ pub(super) struct IncidentTable {
     /// Announcements, mutes and past alerts.
     pub announcer: Announcer,
     #[serde(skip)]
-    uplink: Uplink,
+    pub uplink: Uplink,
 }
 
 impl IncidentTable {
@@ -57,7 +57,7 @@ impl IncidentTable {
         let create = matches!(observation, Evaluation::Present(..));
         let Some(incident) = find(&mut self.incidents, subject, create, now.tick) else { return };
         incident.after = subject.after;
-        incident.is_known = observation != Evaluation::Unknown;
+        incident.set_known(observation != Evaluation::Unknown, now.tick);
         match observation {
             Evaluation::Unknown => {}
             Evaluation::Hold if incident.firing.is_some() => {}
@@ -76,7 +76,7 @@ impl IncidentTable {
     /// Records something that happened at a tick and has no end.
     pub(super) fn report(&mut self, subject: Subject, description: Description, since: Tick, now: AlertTime) {
         if let Some(incident) = find(&mut self.incidents, subject, true, now.tick) {
-            incident.is_known = true;
+            incident.set_known(true, now.tick);
             incident.description = description;
             self.announcer.report(subject.site, incident, since, now);
         }
@@ -87,7 +87,7 @@ impl IncidentTable {
         let is_first = self.uplink.record(site, reachability);
         if is_first && let Some(incident) = find(&mut self.incidents, UPLINK, false, now.tick) {
             // Also if it is unstable and ended before a restart.
-            incident.is_known = true;
+            incident.set_known(true, now.tick);
             if incident.present.is_some() {
                 self.uplink.restore(now.tick);
                 incident.set_present(None, now.tick);
@@ -131,8 +131,8 @@ impl IncidentTable {
             incident.firing.take_if(|firing| firing.since >= since && outbox.cancel(&firing.id));
         }
         if let Some(incident) = find(&mut self.incidents, UPLINK, true, now.tick) {
+            incident.set_known(true, now.tick);
             incident.set_present(Some(since), now.tick);
-            incident.is_known = true;
             incident.description = uplink_lost(self.uplink.site_count());
             self.announcer.fire(AGENT, incident, now);
         }
@@ -165,6 +165,12 @@ impl IncidentTable {
             found.map(|firing| firing.acknowledged.get_or_insert_with(|| (by.into(), now))).is_some();
         self.announcer.revision += u64::from(is_found);
         is_found
+    }
+
+    /// The identifiers of the alerts that fire, or whose last message is not sent yet.
+    pub(super) fn open_ids(&self) -> impl Iterator<Item = &str> {
+        let firing = self.incidents.values().flatten().filter_map(|incident| incident.firing.as_ref());
+        firing.map(|firing| firing.id.as_str()).chain(self.announcer.outbox.ids())
     }
 
     /// The kind of each firing alert.
@@ -205,7 +211,7 @@ fn find<'i>(
 
 /// What to do if the condition of an incident has lasted long enough, and its alert is not firing.
 fn due(incident: &Incident, uplink: &Uplink, is_uplink_lost: bool, now: Tick) -> Option<Verdict> {
-    let since = incident.present.filter(|_| incident.firing.is_none() && incident.is_known)?;
+    let since = incident.present.filter(|_| incident.firing.is_none() && incident.unknown.is_none())?;
     if incident.kind != SITE_DOWN {
         return (now >= since.after(incident.after)).then_some(Verdict::Site);
     }

@@ -84,19 +84,22 @@ impl Outbox {
         self.waiting.extract_if(.., |waiting| is_it(waiting)).count() > 0
     }
 
+    /// The identifiers of the alerts that wait.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.waiting.iter().map(|waiting| waiting.alert.id.as_str())
+    }
+
     /// The next notification, if one is due. In quiet hours there is none; the first one after them is a digest.
     pub(super) fn take(&mut self, now: AlertTime, is_quiet: bool) -> Option<Notification> {
-        let is_empty = self.waiting.is_empty();
         if is_quiet {
             self.waiting.retain(|waiting| !waiting.is_reminder);
-            self.is_digest |= !is_empty;
+            self.is_digest = !self.waiting.is_empty();
             return None;
         }
-        let is_digest = self.is_digest && !is_empty;
+        let is_digest = std::mem::take(&mut self.is_digest) && !self.waiting.is_empty();
         if !is_digest && !self.waiting.iter().any(|waiting| waiting.due <= now.tick) {
             return None;
         }
-        self.is_digest = false;
         let is_taken = |waiting: &mut Announcement| is_digest || !waiting.is_brief || waiting.due <= now.tick;
         let taken: Vec<Announcement> = self.waiting.extract_if(.., is_taken).collect();
         self.last_id += 1;

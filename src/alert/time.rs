@@ -54,10 +54,16 @@ impl AlertTime {
         (self.unix + tick.since(self.tick)).saturating_sub(self.tick.since(tick))
     }
 
-    /// The local time at a place with this offset from UTC, in seconds.
-    pub fn local(self, utc_offset: i32) -> Duration {
+    /// The local time at a place with this offset from UTC, in seconds; unknown until the system's clock is set.
+    pub fn local(self, utc_offset: i32) -> Option<Duration> {
         let offset = Duration::from_secs(utc_offset.unsigned_abs().into());
-        if utc_offset < 0 { self.unix.saturating_sub(offset) } else { self.unix + offset }
+        self.is_dated()
+            .then(|| if utc_offset < 0 { self.unix.saturating_sub(offset) } else { self.unix + offset })
+    }
+
+    /// Whether the system's clock was set, so that its date is right.
+    pub(super) fn is_dated(self) -> bool {
+        self.unix.as_secs() >= Clock::EARLIEST_S.into()
     }
 }
 
@@ -75,9 +81,10 @@ impl AlertClock {
     }
 
     /// The continuation of a timeline, whose last moment is known. If the system's clock is behind that, it is not set
-    /// yet: then the time in between is unknown, and counts as none.
+    /// yet, or it was not set then: the time in between is unknown, and counts as none.
     pub(super) fn resume(last: AlertTime, clock: Clock) -> Self {
-        Self { start: last.tick.after(clock.unix(Moment::START).saturating_sub(last.unix)) }
+        let elapsed = clock.unix(Moment::START).saturating_sub(last.unix);
+        Self { start: last.tick.after(if last.is_dated() { elapsed } else { Duration::ZERO }) }
     }
 
     /// The tick of a moment. A moment before the agent's start has an earlier one.
@@ -105,7 +112,8 @@ mod tests {
         assert_eq!(set.date(tick), "2026-05-31T09:53:33Z");
         assert_eq!(set.date(later.after(Duration::from_secs(7))), "2026-05-31T09:54:40Z");
         assert_eq!(AlertTime { unix: Duration::ZERO, ..set }.unix_of(tick), Duration::ZERO);
-        assert_eq!(set.local(3600), set.local(-3600) + Duration::from_secs(7200));
+        assert_eq!(set.local(3600), set.local(-3600).map(|local| local + Duration::from_secs(7200)));
+        assert_eq!(unset.local(3600), None);
     }
 
     #[test]
@@ -114,7 +122,10 @@ mod tests {
         let unix = clock.unix(Moment::START);
         let hour = Duration::from_secs(3600);
         let tick = Tick::at(Duration::from_secs(5));
-        for (last, expected) in [(unix.saturating_sub(hour), tick.after(hour)), (unix + hour, tick)] {
+        let unset = Duration::from_secs(100);
+        for (last, expected) in
+            [(unix.saturating_sub(hour), tick.after(hour)), (unix + hour, tick), (unset, tick)]
+        {
             let timeline = AlertClock::resume(AlertTime { tick, unix: last }, clock);
             assert_eq!(timeline.tick(Moment::START), expected);
             assert_eq!(timeline.tick(Moment::START.before(hour)), expected.before(hour));

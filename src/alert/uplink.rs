@@ -70,6 +70,12 @@ impl Uplink {
         is_reachable && !was_reachable && self.reachable == 1
     }
 
+    /// Forgets other sites than these.
+    pub(super) fn retain(&mut self, exists: impl Fn(&str) -> bool) {
+        self.sites.retain(|site, _| exists(site));
+        self.reachable = self.sites.values().filter(|site| **site == Reachability::Reachable).count();
+    }
+
     /// Records that the uplink is restored.
     pub(super) fn restore(&mut self, now: Tick) {
         self.restored = Some(now);

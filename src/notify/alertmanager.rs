@@ -42,6 +42,13 @@ impl FiringAlerts {
         }
     }
 
+    /// Forgets all but these. Returns whether it had others.
+    pub(super) fn retain(&mut self, is_firing: impl Fn(&str) -> bool) -> bool {
+        let count = self.0.len();
+        self.0.retain(|alert| is_firing(&alert.id));
+        self.0.len() < count
+    }
+
     /// Alerts that were saved.
     pub(super) fn restored(mut alerts: Vec<Alert>) -> Self {
         alerts.truncate(MAX_FIRING);

@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_listener::Event;
-use smol::Timer;
-use smol::future;
+use smol::{Task, Timer, future};
 
 use super::alertmanager::FiringAlerts;
 use super::channel::Channel;
@@ -30,6 +29,8 @@ pub(super) struct ChannelState {
     content: Mutex<Content>,
     /// Notified of each new message.
     queued: Event,
+    /// Locked during an attempt to send something.
+    pub(super) attempt: smol::lock::Mutex<()>,
     /// Notified of each change that must be saved.
     changed: Arc<Event>,
 }
@@ -67,7 +68,8 @@ impl ChannelState {
             ..Content::default()
         };
         content.queue.messages().for_each(|message| content.log.record(message, DeliveryResult::Queued));
-        Self { name: name.into(), content: Mutex::new(content), queued: Event::new(), changed }
+        let (content, queued) = (Mutex::new(content), Event::new());
+        Self { name: name.into(), content, queued, attempt: smol::lock::Mutex::new(()), changed }
     }
 
     fn lock(&self) -> MutexGuard<'_, Content> {
@@ -117,6 +119,14 @@ impl ChannelState {
             queued: content.queue.messages().map(|message| (**message).clone()).collect(),
             dropped: content.queue.dropped(),
             firing: content.firing.alerts().to_vec(),
+        }
+    }
+
+    pub(super) fn retain_firing(&self, is_firing: &impl Fn(&str) -> bool) {
+        let mut content = self.lock();
+        if content.firing.retain(is_firing) {
+            content.revision += 1;
+            self.changed.notify(usize::MAX);
         }
     }
 
@@ -170,13 +180,19 @@ impl Retries {
     }
 }
 
-/// Sends the messages of a channel until the task is dropped.
+/// Sends the messages of a channel until the task is dropped. The `previous` task of the channel first ends its attempt:
+/// otherwise the server could get a message twice.
 pub(super) async fn deliver(
     state: Arc<ChannelState>,
+    previous: Option<Task<()>>,
     config: ChannelConfig,
     client: HttpClient,
     timings: Arc<Timings>,
 ) {
+    if let Some(previous) = previous {
+        let _idle = state.attempt.lock().await;
+        previous.cancel().await;
+    }
     let resend = timings.notify_resend;
     let mut retries = Retries { timings, failures: 0 };
     let channel = match Channel::new(&config) {
@@ -189,16 +205,22 @@ pub(super) async fn deliver(
     let mut resend_at = Instant::now() + resend;
     loop {
         let queued = state.queued.listen();
+        // Also while a message waits: the server must not resolve what still fires.
+        if channel.needs_resending() && Instant::now() >= resend_at {
+            resend_at = Instant::now() + resend;
+            send_again(&state, &channel, &client, resend).await;
+        }
         let message = state.lock().queue.next().cloned();
         if let Some(message) = message {
+            let attempt = state.attempt.lock().await;
             let outcome = channel.send(&client, &message, resend).await;
-            Timer::after(state.record(&message, outcome, &mut retries)).await;
+            let wait = state.record(&message, outcome, &mut retries);
+            drop(attempt);
+            // If the channel has changed, its next task is waiting for the lock.
+            future::yield_now().await;
+            Timer::after(wait).await;
         } else if channel.needs_resending() {
-            let left = resend_at.saturating_duration_since(Instant::now());
-            if within(left, queued).await.is_none() {
-                resend_at = Instant::now() + resend;
-                send_again(&state, &channel, &client, resend).await;
-            }
+            within(resend_at.saturating_duration_since(Instant::now()), queued).await;
         } else {
             queued.await;
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use event_listener::{Event, EventListener};
 use smol::Task;
@@ -13,10 +14,15 @@ use super::heartbeat::beat;
 use super::saved::SavedMessages;
 use crate::alert::Notification;
 use crate::config::{AlertsConfig, ChannelConfig, HeartbeatConfig};
+use crate::deadline::within;
 use crate::executor;
 use crate::net::http_client::HttpClient;
 use crate::net::proxy::ProxySettings;
 use crate::timings::Timings;
+
+/// How long attempts may continue when the agent ends: a message whose attempt is cancelled may arrive twice. With the waits
+/// for actions and for the last write, the agent ends within 2 s.
+const LAST_ATTEMPT: Duration = Duration::from_millis(300);
 
 /// Sends messages to all channels.
 pub struct Notifier {
@@ -68,11 +74,13 @@ impl Notifier {
         self.lock().saved = saved;
     }
 
-    /// Ends all attempts to send messages. Those that were not delivered stay queued.
+    /// Ends all attempts to send messages, those in progress after a short time. What was not delivered stays queued.
     pub async fn stop(&self) {
-        let tasks: Vec<Task<()>> =
-            self.lock().channels.iter_mut().filter_map(|channel| channel.task.take()).collect();
-        for task in tasks {
+        let until = Instant::now() + LAST_ATTEMPT;
+        let running = |channel: &mut RunningChannel| Some((channel.state.clone(), channel.task.take()?));
+        let channels: Vec<_> = self.lock().channels.iter_mut().filter_map(running).collect();
+        for (state, task) in channels {
+            let _idle = within(until.saturating_duration_since(Instant::now()), state.attempt.lock()).await;
             task.cancel().await;
         }
     }
@@ -90,10 +98,11 @@ impl Notifier {
             let old = before.iter().position(|old| old.config.name == config.name);
             let channel = match old.map(|at| before.swap_remove(at)) {
                 Some(old) if old.config == *config => old,
-                Some(old) => self.start(config, old.state.clone()),
+                Some(old) => self.start(config, old.state.clone(), old.task),
                 None => {
                     let saved = running.saved.channels.remove(&config.name).unwrap_or_default();
-                    self.start(config, Arc::new(ChannelState::new(&config.name, saved, self.changed.clone())))
+                    let state = ChannelState::new(&config.name, saved, self.changed.clone());
+                    self.start(config, state.into(), None)
                 }
             };
             running.channels.push(channel);
@@ -106,8 +115,14 @@ impl Notifier {
         }
     }
 
-    fn start(&self, config: &ChannelConfig, state: Arc<ChannelState>) -> RunningChannel {
-        let delivery = deliver(state.clone(), config.clone(), self.client.clone(), self.timings.clone());
+    fn start(
+        &self,
+        config: &ChannelConfig,
+        state: Arc<ChannelState>,
+        previous: Option<Task<()>>,
+    ) -> RunningChannel {
+        let (client, timings) = (self.client.clone(), self.timings.clone());
+        let delivery = deliver(state.clone(), previous, config.clone(), client, timings);
         RunningChannel { config: config.clone(), state, task: Some(executor::spawn(delivery)) }
     }
 
@@ -121,6 +136,11 @@ impl Notifier {
     pub fn send(&self, message: Notification) {
         let message = Arc::new(message);
         self.lock().channels.iter().for_each(|channel| channel.state.push(message.clone()));
+    }
+
+    /// Ends the repetition of alerts that do not fire any more: no message says so if their rule or site was removed.
+    pub fn retain_firing(&self, is_firing: impl Fn(&str) -> bool) {
+        self.lock().channels.iter().for_each(|channel| channel.state.retain_firing(&is_firing));
     }
 
     /// The channels, in the order of the file.

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,18 +18,33 @@ use crate::timings::Timings;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
+const REFUSED: &str = "HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n";
+
 /// How long a test waits for something.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The body of each request that a server receives, and when. Each response is used once, and the last one from then on.
 fn receiver(listener: TcpListener, responses: &[&str]) -> Receiver<(String, Instant)> {
+    receiver_except(listener, "no request has this", responses)
+}
+
+/// The same, but requests with this word are refused.
+fn receiver_except(
+    listener: TcpListener,
+    word: &'static str,
+    responses: &[&str],
+) -> Receiver<(String, Instant)> {
     let (sender, received) = channel();
     let mut responses: Vec<String> = responses.iter().rev().map(ToString::to_string).collect();
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let request = read_request(&mut stream);
-            let response = if responses.len() > 1 { responses.pop().unwrap() } else { responses[0].clone() };
+            let response = match responses.len() {
+                _ if request.contains(word) => REFUSED.into(),
+                1 => responses[0].clone(),
+                _ => responses.pop().unwrap(),
+            };
             let _ = stream.write_all(response.as_bytes());
             if sender.send((request, Instant::now())).is_err() {
                 break;
@@ -156,9 +171,8 @@ fn errors_are_retried_when_the_server_permits() {
 
 #[test]
 fn a_message_that_the_server_refuses_does_not_block_the_next() {
-    let refused = "HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n";
     let (listener, address) = listen();
-    let received = receiver(listener, &[refused, OK, refused, OK]);
+    let received = receiver(listener, &[REFUSED, OK, REFUSED, OK]);
     let notifier = notifier(SavedMessages::default());
     notifier.configure(&alerts(vec![webhook("ops", address)]));
     notifier.send(titled("bad"));
@@ -209,7 +223,7 @@ fn a_changed_channel_keeps_its_messages_and_a_restart_restores_them() {
 #[test]
 fn alertmanager_gets_alerts_that_fire_again_and_again() {
     let (listener, address) = listen();
-    let received = receiver(listener, &[OK]);
+    let received = receiver_except(listener, "abuja", &[OK]);
     let service = ChannelService::Alertmanager { url: Secret::new(format!("http://{address}/")) };
     let config = ChannelConfig { name: "am".into(), service, trust: ServerTrust::BuiltIn };
     let notifier = notifier(SavedMessages::default());
@@ -226,8 +240,64 @@ fn alertmanager_gets_alerts_that_fire_again_and_again() {
     notifier.send(message("t", "", vec![resolved("SiteDown", "awka")]));
     until("only one is sent again", || sites(&next(&received)) == ["jos"]);
     // After a restart it still has to be sent.
-    let saved = notifier.saved();
-    assert_eq!(saved.channels["am"].firing, [firing("SiteDown", "jos")]);
+    let firing_now = || notifier.saved().channels["am"].firing.clone();
+    assert_eq!(firing_now(), [firing("SiteDown", "jos")]);
+    // A message that the server refuses is no reason to let the others resolve.
+    notifier.send(message("t", "", vec![firing("SiteDown", "abuja")]));
+    until("the new one is refused", || sites(&next(&received)) == ["abuja"]);
+    until("the other one is sent again", || sites(&next(&received)) == ["jos"]);
+    notifier.retain_firing(|id| id == "SiteDown-abuja");
+    assert_eq!(firing_now(), []);
+}
+
+/// The body of each request. Each response waits for the sender.
+fn held_receiver(listener: TcpListener) -> (Receiver<String>, Sender<()>) {
+    let ((sender, received), (release, released)) = (channel(), channel());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            sender.send(read_request(&mut stream)).unwrap();
+            if released.recv().is_err() {
+                break;
+            }
+            let _ = stream.write_all(OK.as_bytes());
+        }
+    });
+    (received, release)
+}
+
+#[test]
+fn a_change_of_a_channel_waits_for_the_attempt_in_progress() {
+    let (listener, address) = listen();
+    let (received, release) = held_receiver(listener);
+    let notifier = notifier(SavedMessages::default());
+    notifier.configure(&alerts(vec![webhook("ops", address)]));
+    notifier.send(titled("a"));
+    assert_eq!(received.recv_timeout(TIMEOUT).unwrap(), "a");
+    let mut changed = webhook("ops", address);
+    let ChannelService::Webhook { body, .. } = &mut changed.service else { panic!() };
+    *body = Some("{title}!".into());
+    notifier.configure(&alerts(vec![changed]));
+    notifier.send(titled("b"));
+    (0..2).for_each(|_| release.send(()).unwrap());
+    assert_eq!(received.recv_timeout(TIMEOUT).unwrap(), "b!", "the first one was delivered");
+}
+
+#[test]
+fn the_end_waits_for_the_attempt_in_progress() {
+    let (listener, address) = listen();
+    let (received, release) = held_receiver(listener);
+    let notifier = notifier(SavedMessages::default());
+    notifier.configure(&alerts(vec![webhook("ops", address)]));
+    notifier.send(titled("a"));
+    received.recv_timeout(TIMEOUT).unwrap();
+    smol::block_on(async {
+        let mut stop = std::pin::pin!(notifier.stop());
+        assert!(smol::future::poll_once(&mut stop).await.is_none());
+        release.send(()).unwrap();
+        stop.await;
+    });
+    assert_eq!(notifier.channels()[0].queued, 0);
 }
 
 #[test]

@@ -373,6 +373,19 @@ mod tests {
         assert_eq!(events(&known, reconnected), ["rebooted 95".to_string(), format!("online {HOST} 101")]);
     }
 
+    #[test]
+    fn a_boot_before_the_last_answer_is_that_of_another_router() {
+        let mut first = site();
+        first.note_uptime(Duration::from_secs(7200), seconds(10_000), true);
+        for (uptime, expected) in
+            [(3600, None), (131, None), (129, Some("rebooted 9971")), (50, Some("rebooted 10050"))]
+        {
+            let failed_over =
+                |site: &mut SiteState| site.note_uptime(Duration::from_secs(uptime), seconds(10_100), true);
+            assert_eq!(events(&first, failed_over), expected.into_iter().collect::<Vec<&str>>(), "{uptime}");
+        }
+    }
+
     /// A change of a reading, and its event.
     type Change<'s> = (&'s dyn Fn(&mut Reading), Option<&'s str>);
 

@@ -49,8 +49,8 @@ pub struct SiteState {
     pub kicks: u64,
     /// The last command to end a session. Boxed, because few sites have one.
     last_kick: Option<Box<KickAttempt>>,
-    /// When the router booted, according to the last uptime.
-    booted: Option<Moment>,
+    /// When the router booted, according to the last uptime, and when it reported that.
+    booted: Option<(Moment, Moment)>,
     /// The boot that the agent noticed by a shorter uptime: the last reboot.
     pub(super) rebooted: Option<Moment>,
     /// What was counted since midnight.
@@ -316,11 +316,13 @@ impl SiteState {
     }
 
     /// Records the router's uptime. Over a `new` connection it may show that the router rebooted: a reboot ends all
-    /// connections.
+    /// connections. A boot before the last report is that of another router at one of the hosts, or the clocks drifted apart.
     pub fn note_uptime(&mut self, uptime: Duration, now: Moment, new: bool) {
         let booted = now.before(uptime);
-        let before = self.booted.replace(booted).filter(|_| new);
-        if before.is_some_and(|before| booted.since(before) > BOOT_SLACK) {
+        let before = self.booted.replace((booted, now)).filter(|_| new);
+        let is_later =
+            |(before, reported)| booted.since(before) > BOOT_SLACK && booted.after(BOOT_SLACK) >= reported;
+        if before.is_some_and(is_later) {
             self.rebooted = Some(booted);
             let message = format!("the router was rebooted {} ago", value::format_duration(uptime));
             self.note(ConnectionEvent { at: booted, outcome: Err(Error::new(Cause::Rebooting, message)) });

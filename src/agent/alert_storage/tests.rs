@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::config::{AlertsConfig, ChannelConfig, ChannelService, Secret, ServerTrust};
 use crate::net::proxy::ProxySettings;
+use crate::state::{Reload, Store};
 
 /// The records of a state of this many bytes.
 fn records(state: &mut StateRecords, revision: u64, bytes: usize) -> Vec<Vec<u8>> {
@@ -82,6 +84,27 @@ fn a_mute_is_written_at_once_and_survives_a_restart() {
     assert_eq!(restarted.alerts.list().mutes.len(), 1);
     assert!(restarted.records(false).is_empty(), "it is on disk");
     assert_eq!(restarted.records(true).len(), 1, "a file that is replaced still has it");
+}
+
+#[test]
+fn alerts_that_no_longer_fire_are_not_repeated() {
+    let alert = r#"{"id":"awka-SiteDown-1","kind":"SiteDown","site":"awka","name":null,"state":"firing","since":"",
+        "until":null,"value":null,"message":"","hint":null}"#;
+    let saved =
+        format!(r#"{{"version":1,"channels":{{"am":{{"queued":[],"dropped":0,"firing":[{alert}]}}}}}}"#);
+    let storage = started(&[]);
+    storage.notifier.restore(SavedMessages::decode(saved.as_bytes()).unwrap());
+    // Nothing is sent to a URL that is invalid.
+    let service = ChannelService::Alertmanager { url: Secret::new("none".into()) };
+    let channel = ChannelConfig { name: "am".into(), service, trust: ServerTrust::BuiltIn };
+    storage.notifier.configure(&AlertsConfig { channels: vec![channel], ..AlertsConfig::default() });
+    let is_saved = || {
+        let saved = storage.notifier.saved().encode().unwrap();
+        saved.windows(15).any(|bytes| bytes == b"awka-SiteDown-1")
+    };
+    assert!(is_saved());
+    storage.advance(&Store::new(Reload::first(None, Vec::new())).snapshot());
+    assert!(!is_saved());
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use super::super::conditions::page_certificate_expires;
+use super::super::incident::Evaluation;
+use super::super::time::Tick;
 use super::*;
 use crate::config::parse;
 use crate::plugin::{Data, Following, Internal, Plugin, Resource};
@@ -156,11 +159,11 @@ fn a_changed_limit_continues_an_alert_and_a_removed_rule_ends_it() {
     agent.cpu("a", 98);
     assert_eq!(agent.messages(), [""; 0]);
     let id = agent.alerts.list().firing[0].id.clone();
-    assert!(agent.alerts.acknowledge(&id, "admin"));
+    assert!(agent.alerts.acknowledge(&id, "admin") && agent.alerts.open_ids().contains(&id));
     agent.alerts.configure(&config("on: []", ""));
     assert_eq!(agent.messages(), [""; 0]);
     let list = agent.alerts.list();
-    assert_eq!((list.firing.len(), list.past.len()), (0, 1));
+    assert_eq!((list.firing.len(), list.past.len(), agent.alerts.open_ids().len()), (0, 1, 0));
 }
 
 #[test]
@@ -178,6 +181,9 @@ fn a_router_whose_certificate_ends_soon_is_reported_until_it_is_renewed() {
     let messages = ends(&mut agent, Some(today + 13 * day));
     assert!(messages[0].starts_with("A: the certificate of the router ends at 20"), "{messages:?}");
     assert_eq!(agent.alerts.list().firing[0].site.as_deref(), Some("a"));
+    let unset = AlertTime { tick: Tick::default(), unix: Duration::from_secs(100) };
+    let evaluation = page_certificate_expires(Some(today + day), 14 * day, unset);
+    assert_eq!(evaluation, Evaluation::Unknown, "the clock is not set yet");
     // After a restart it is unknown until the router is connected.
     let restarted = Alerts::new(Duration::ZERO);
     restarted.restore(&agent.alerts.stored().unwrap()).unwrap();
@@ -190,6 +196,28 @@ fn a_router_whose_certificate_ends_soon_is_reported_until_it_is_renewed() {
         ends(&mut agent, Some(today + 300 * day)),
         ["A: the certificate of the router was renewed after 0s"]
     );
+}
+
+#[test]
+fn reboots_of_an_earlier_run_are_known_when_the_router_answers() {
+    let config = config("on: [Rebooted]", "");
+    let mut agent = Agent::new(&config);
+    let later = |seconds| Moment::now().after(Duration::from_secs(seconds));
+    for reboot in 0..2 {
+        agent.update("a", |site| site.note_uptime(Duration::from_secs(1), later(reboot * 100), true));
+    }
+    assert_eq!(agent.messages(), ["A rebooted"]);
+    let restarted = Alerts::new(Duration::ZERO);
+    restarted.restore(&agent.alerts.stored().unwrap()).unwrap();
+    restarted.configure(&config);
+    agent.alerts = restarted;
+    let is_known = |agent: &Agent| {
+        let stored = String::from_utf8(agent.alerts.stored().unwrap()).unwrap();
+        stored.contains("\"unknown\":null")
+    };
+    assert!(!is_known(&agent));
+    agent.online("a");
+    assert!(is_known(&agent), "it may become stable");
 }
 
 #[test]
@@ -219,6 +247,31 @@ fn quiet_hours_follow_the_offset_that_most_sites_have_now() {
         let reading = reading.after(&answers, now, now, codepage, Following::No);
         agent.update(site, |site| site.internal = vec![reading]);
         agent.alerts.advance(&agent.store.snapshot());
-        assert_eq!(agent.alerts.lock().evaluator.utc_offset(), expected, "{site} {offset}");
+        assert_eq!(agent.alerts.lock().evaluator.utc_offset, expected, "{site} {offset}");
     }
+    // After a restart it stays the same until a router was read: a digest must not be sent in the night.
+    let restarted = Alerts::new(Duration::ZERO);
+    restarted.restore(&agent.alerts.stored().unwrap()).unwrap();
+    for site in ["a", "b"] {
+        agent.update(site, |site| site.internal = Vec::new());
+    }
+    for alerts in [&agent.alerts, &restarted] {
+        alerts.advance(&agent.store.snapshot());
+        assert_eq!(alerts.lock().evaluator.utc_offset, -7200);
+    }
+}
+
+#[test]
+fn a_site_that_was_removed_while_events_were_dropped_is_forgotten() {
+    let mut agent = Agent::new(&config("on: [SiteDown(after: \"0s\")]", ""));
+    let other = SiteState::new("c", "C", Duration::from_secs(30), ["h:8728".to_string()], []);
+    agent.store.rearrange(|sites| sites.into_iter().chain([Arc::new(other)]).collect());
+    agent.online("c");
+    agent.store.rearrange(|sites| sites.into_iter().filter(|site| site.key != "c").collect());
+    // It receives the current state, as after too many events.
+    agent.events = agent.store.subscribe();
+    agent.offline("a");
+    agent.offline("b");
+    let messages = agent.messages();
+    assert!(messages.len() == 1 && messages[0].starts_with("All 2 sites are unreachable"), "{messages:?}");
 }

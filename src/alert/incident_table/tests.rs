@@ -288,6 +288,55 @@ fn missing_data_is_no_recovery_and_no_alert() {
 }
 
 #[test]
+fn time_without_data_does_not_count() {
+    let cpu = subject("awka", "Above", 600);
+    let mut simulation = Simulation::new(&[], 0);
+    let high = |simulation: &mut Simulation| {
+        simulation.table.observe(cpu, Evaluation::Present(None, offline("awka")), simulation.now());
+    };
+    high(&mut simulation);
+    simulation.pass(10);
+    simulation.table.observe(cpu, Evaluation::Unknown, simulation.now());
+    simulation.pass(3600);
+    high(&mut simulation);
+    simulation.pass(580);
+    assert_eq!(simulation.titles(), [""; 0], "590 s are known");
+    simulation.pass(60);
+    assert_eq!(simulation.titles(), ["4220 awka is offline for 10m: connection refused"]);
+}
+
+#[test]
+fn identifiers_differ_although_a_clock_starts_again() {
+    let mut simulation = Simulation::new(&["a", "b"], 0);
+    let mut ids = Vec::new();
+    for second in [100, 10_000] {
+        simulation.second = second;
+        simulation.down("a");
+        simulation.table.advance(false, AlertTime { unix: Duration::from_secs(90), ..now(second + 90) });
+        ids.extend(simulation.table.firing(now(second)).map(|alert| alert.id));
+        simulation.up("a");
+    }
+    assert!(ids.len() == 2 && ids[0] != ids[1], "{ids:?}");
+}
+
+#[test]
+fn an_alert_after_quiet_hours_that_held_nothing_back_is_no_digest() {
+    let mut simulation = Simulation::new(&["a", "b"], 0);
+    simulation.is_quiet = true;
+    simulation.down("a");
+    simulation.pass(60);
+    let now = simulation.now();
+    simulation.table.retain(|_, _| false, now);
+    simulation.pass(60);
+    simulation.is_quiet = false;
+    simulation.pass(3600);
+    simulation.down("b");
+    simulation.pass(100);
+    let titles = simulation.titles();
+    assert!(titles.len() == 1 && titles[0].contains("b is offline"), "{titles:?}");
+}
+
+#[test]
 fn quiet_hours_end_with_one_digest() {
     let mut simulation = Simulation::new(&["a", "b", "c", "d"], 90);
     simulation.table.announcer.remind = Some(Duration::from_secs(3600));
@@ -433,7 +482,10 @@ fn a_reboot_is_one_message_and_many_reboots_another() {
     assert_eq!(titles.len(), 5);
     assert_eq!(titles[0], "20 awka rebooted");
     assert!(titles[4].contains("Unstable"), "{titles:?}");
-    simulation.pass(3600);
+    simulation.pass(600);
+    simulation.restart();
+    simulation.table.observe(rebooted, Evaluation::Absent(None), simulation.now());
+    simulation.pass(3000);
     assert_eq!(simulation.titles(), ["3920 awka does not reboot, and stable for 30m"]);
 }
 
