@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::parameters;
 use super::view::View;
 use crate::http::context::Context;
-use crate::http::csv::{CsvCell, csv};
+use crate::http::csv::csv_of;
 use crate::http::message::{Response, json_within};
 use crate::http::sort_key::{SortKey, SortOrder};
 use crate::plugin::{Rates, Session};
@@ -129,7 +129,7 @@ pub(in crate::http) fn list(context: &Context) -> Result<Response, Response> {
         let end = rows.len().min(start.saturating_add(page.limit));
         let shown = rows.get(start..end).unwrap_or_default();
         if context.wants_csv() {
-            return csv(&FIELDS, shown.iter().map(|row| row.cells(view)), most);
+            return csv_of(&FIELDS, shown.iter().map(|row| row.json(view)), most);
         }
         let keys = |is: fn(&SiteState) -> bool| {
             sites.iter().filter(|site| is(site)).map(|site| site.key.as_str()).collect()
@@ -190,26 +190,6 @@ impl<'s> FoundSession<'s> {
             upload_rate: self.rates.map(|rates| rates.upload),
             download_rate: self.rates.map(|rates| rates.download),
         }
-    }
-
-    /// The cells, in the order of the columns.
-    fn cells(&self, view: View) -> [CsvCell<'s>; FIELDS.len()] {
-        let json = self.json(view);
-        [
-            json.site.into(),
-            json.id.into(),
-            json.user.into(),
-            json.mac.into(),
-            json.address.into(),
-            json.device.into(),
-            json.server.into(),
-            json.login_time.into(),
-            json.uptime_seconds.into(),
-            json.upload_bytes.into(),
-            json.download_bytes.into(),
-            json.upload_rate.into(),
-            json.download_rate.into(),
-        ]
     }
 
     /// The value of a field; `None` if it is unknown.
