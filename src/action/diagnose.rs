@@ -66,6 +66,10 @@ impl Action for Diagnose {
     const NAME: &'static str = "test";
     const QUEUE: JobQueue = JobQueue::Separate;
 
+    fn parse(_: &[u8]) -> Result<Self, String> {
+        Ok(Self)
+    }
+
     fn result(steps: &Vec<DiagnosticStep>) -> String {
         let failed = steps.iter().filter(|step| step.outcome.is_err()).count();
         format!("tested steps={} failed={failed}", steps.len())

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, ActionError, JobQueue, MAX_QUOTED, ask, quoted};
+use super::{Action, ActionError, JobQueue, ask, parse_object, quoted};
 use crate::clock::Moment;
 use crate::config;
 use crate::plugin::hotspot::command as hotspot;
@@ -16,7 +15,6 @@ use crate::routeros::rows::Rows;
 use crate::routeros::wire::{Sentence, SentenceRef};
 use crate::site::SiteContext;
 use crate::state::SiteState;
-use crate::text::shortened;
 
 /// Maximum number of cookies of one device that a kick removes. A device has one for each user that it logged in as.
 const MAX_COOKIES: usize = 32;
@@ -64,31 +62,16 @@ struct RemovedSession {
     server: String,
 }
 
-impl Kick {
-    /// Parses the JSON body of a request.
-    ///
-    /// # Errors
-    ///
-    /// The problem of the body, and the expected form.
-    pub fn parse(body: &[u8]) -> Result<Self, String> {
-        // `serde` would also accept an array of the fields' values.
-        let is_object = body.trim_ascii_start().starts_with(b"{");
-        let parsed = if is_object {
-            serde_json::from_slice(body)
-        } else {
-            Err(serde_json::Error::custom("no object"))
-        };
-        parsed.map_err(|error| {
-            let expected = r#"{"id": "*A053202", "user": "…", "mac": "…"}, and "forget": true to remove its cookies, too"#;
-            format!("Invalid body: {}. Expected {expected}.", shortened(&error.to_string(), MAX_QUOTED))
-        })
-    }
-}
-
 impl Action for Kick {
     type Outcome = Kicked;
     const NAME: &'static str = "kick";
     const QUEUE: JobQueue = JobQueue::Connection;
+
+    fn parse(body: &[u8]) -> Result<Self, String> {
+        let expected =
+            r#"{"id": "*A053202", "user": "…", "mac": "…"}, and "forget": true to remove its cookies, too"#;
+        parse_object(body, expected)
+    }
 
     fn arguments(&self) -> String {
         format!(" user={} mac={} session={}", quoted(&self.user), quoted(&self.mac), quoted(&self.id))

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::clock::Moment;
 use crate::routeros::client::{Client, Command, Reply};
@@ -35,6 +36,13 @@ pub trait Action: Send + Sized + 'static {
 
     /// The jobs that it waits for.
     const QUEUE: JobQueue;
+
+    /// Parses the body of a request.
+    ///
+    /// # Errors
+    ///
+    /// The problem of the body, and the expected form.
+    fn parse(body: &[u8]) -> Result<Self, String>;
 
     /// The parameters for the log, each as ` name=value`.
     fn arguments(&self) -> String {
@@ -93,6 +101,23 @@ impl ErrorJson {
     pub fn new(error: &Error, since: Option<String>) -> Self {
         Self { cause: error.cause.name(), message: error.message.clone(), hint: error.hint, since }
     }
+}
+
+/// Parses a JSON object that a client sent.
+///
+/// # Errors
+///
+/// The problem of the body, and the `expected` form.
+pub fn parse_object<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, String> {
+    // `serde` would also accept an array of the fields' values.
+    let parsed = if body.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice(body).map_err(|error| error.to_string())
+    } else {
+        Err("no object".into())
+    };
+    parsed.map_err(|error| {
+        format!("Invalid body: {}. Expected {expected}.", text::shortened(&error, MAX_QUOTED))
+    })
 }
 
 /// Quotes a client's or router's text for a log line or an error.

@@ -25,13 +25,12 @@ pub(super) struct Alerting {
     task: Task<()>,
 }
 
-/// A notifier without channels yet.
-pub(super) fn notifier(timings: &Arc<Timings>) -> Arc<Notifier> {
-    let proxies = ProxySettings::from_environment(&environment).unwrap_or_else(|error| {
+/// The proxies of the environment. If they are not valid, none is used.
+pub(super) fn proxies() -> ProxySettings {
+    ProxySettings::from_environment(&environment).unwrap_or_else(|error| {
         log::warn!("proxy=unused msg={error:?}");
         ProxySettings::default()
-    });
-    Arc::new(Notifier::new(timings.clone(), proxies))
+    })
 }
 
 impl Alerting {

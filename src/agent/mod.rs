@@ -20,14 +20,12 @@ use smol::Task;
 use smol::channel::{self, Receiver};
 use smol::future::FutureExt;
 
-use crate::action::SiteHandles;
-use crate::alert::Alerts;
 use crate::clock::Moment;
 use crate::config::{Changes, Config, Diagnostic, StateDirectory};
 use crate::executor;
 use crate::history::{self, History, StoredHistory};
 use crate::http::server::{self, WorkerPool};
-use crate::http::{Dependencies, Dispatcher, Events};
+use crate::http::{Dependencies, Dispatcher};
 use crate::journal::{Journal, Recorder};
 use crate::memory::Budget;
 use crate::site::Sites;
@@ -153,22 +151,10 @@ pub fn serve(
     let timings = Arc::new(timings);
     let reload = reloader.as_ref().map_or_else(|| Reload::first(None, Vec::new()), ConfigReloader::first);
     let store = Arc::new(Store::new(reload).within(Budget::of_process()));
-    let site_handles = Arc::new(SiteHandles::new(timings.action_timeout));
-    let events = Events::new(store.clone(), timings.clone());
-    let journal = Arc::new(Journal::default());
     let http = config.http.clone();
-    let alerts = Arc::new(Alerts::new(timings.alert_group));
-    let notifier = alerting::notifier(&timings);
-    let dependencies = Dependencies {
-        store: store.clone(),
-        handles: site_handles.clone(),
-        events: events.clone(),
-        journal: journal.clone(),
-        history: history.clone(),
-        alerts: alerts.clone(),
-        notifier: notifier.clone(),
-    };
-    let dispatcher = Arc::new(Dispatcher::new(dependencies, http.clone(), &timings));
+    let parts = Dependencies::new(store.clone(), history.clone(), alerting::proxies(), &timings);
+    let Dependencies { handles, events, journal, alerts, notifier, .. } = parts.clone();
+    let dispatcher = Arc::new(Dispatcher::new(parts, http.clone(), &timings));
     let workers = WorkerPool::start({
         let dispatcher = dispatcher.clone();
         move |request| dispatcher.answer(request)
@@ -189,7 +175,7 @@ pub fn serve(
         let mut agent = Agent {
             alerting: Alerting::start(alerts, notifier, &store, &timings),
             listener: Listener::new(server_handle, http.clone(), bound, timings.rebind_retry),
-            sites: Sites::new(store.clone(), site_handles, timings.clone()),
+            sites: Sites::new(store.clone(), handles, timings.clone()),
             config: Config { http, journal: None, ..Config::default() },
             dispatcher,
             journal,

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use phsweb_agent::agent::Failure;
 use phsweb_agent::alert::{Alert, AlertState, Notification};
-use phsweb_agent::config::{self, ChannelConfig, Config};
+use phsweb_agent::config;
 use phsweb_agent::executor;
 use phsweb_agent::net::proxy::ProxySettings;
 use phsweb_agent::notify::{http_client, send_once};
@@ -13,6 +13,7 @@ use phsweb_agent::timings::Timings;
 use super::argument::{Argument, CONFIG, Execute, HELP, LOG, Options, Subcommand, VERSION, set_file_or_name};
 use super::config_file;
 use super::terminal::{Color, OutputLine};
+use super::values::selected;
 
 pub(super) const COMMAND: Subcommand = Subcommand {
     name: "notify",
@@ -36,7 +37,7 @@ fn notify(options: Options) -> Result<(), Failure> {
         let message = format!("{} has no channel: add one in alerts, to: {{…}}", path.display());
         return Err(Failure::Failed(message));
     }
-    let channels = selected(&config, &options.keys)?;
+    let channels = selected(&config.alerts.channels, &options.keys, "channel", |channel| &channel.name)?;
     let timings = Timings::from_environment()?;
     let client = http_client(&timings, ProxySettings::from_environment(&config::environment)?);
     let width = channels.iter().map(|channel| channel.name.chars().count()).max().unwrap_or_default();
@@ -65,17 +66,6 @@ fn notify(options: Options) -> Result<(), Failure> {
         return Err(format!("{failed} of {count} messages failed.").into());
     }
     Ok(())
-}
-
-/// The channels of these names, each once; without names all channels.
-fn selected(config: &Config, names: &[String]) -> Result<Vec<ChannelConfig>, Failure> {
-    let channels = &config.alerts.channels;
-    if let Some(name) = names.iter().find(|name| !channels.iter().any(|channel| channel.name == **name)) {
-        let known: Vec<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
-        return Err(Failure::Usage(config::unknown(&format!("no channel is named {name:?}"), name, &known)));
-    }
-    let is_selected = |channel: &&ChannelConfig| names.is_empty() || names.contains(&channel.name);
-    Ok(channels.iter().filter(is_selected).cloned().collect())
 }
 
 fn test_message() -> Notification {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use phsweb_agent::action::diagnose::{DiagnosticStep, diagnose};
 use phsweb_agent::agent::Failure;
-use phsweb_agent::config::{self, Config, Site};
+use phsweb_agent::config;
 use phsweb_agent::executor;
 use smol::channel;
 use smol::lock::Semaphore;
@@ -14,6 +14,7 @@ use super::argument::{
 };
 use super::config_file;
 use super::terminal::{Color, OutputLine, print_json};
+use super::values::selected;
 
 /// Maximum number of sites tested at a time: each uses a connection.
 const MAX_CONCURRENT: usize = 32;
@@ -38,7 +39,7 @@ fn test(options: Options) -> Result<(), Failure> {
     let path = config_file::find(options.config)?;
     let config = config::load(&path, &config::environment)
         .map_err(|problems| config_file::invalid(&problems, &path, "Nothing was tested"))?;
-    let sites = selected(&config, &options.keys)?;
+    let sites = selected(&config.sites, &options.keys, "site", |site| &site.key)?;
     let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
     let diagnoses: Vec<_> = sites
         .iter()
@@ -78,21 +79,6 @@ fn test(options: Options) -> Result<(), Failure> {
 
 fn failed(steps: &[DiagnosticStep]) -> usize {
     steps.iter().filter(|step| step.outcome.is_err()).count()
-}
-
-/// The sites with these keys, each once; without keys all sites.
-fn selected(config: &Config, keys: &[String]) -> Result<Vec<Arc<Site>>, Failure> {
-    let mut selected: Vec<Arc<Site>> = Vec::new();
-    for key in keys {
-        let Some(site) = config.sites.iter().find(|site| site.key == *key) else {
-            let known: Vec<&str> = config.sites.iter().map(|site| site.key.as_str()).collect();
-            return Err(Failure::Usage(config::unknown(&format!("no site is named {key:?}"), key, &known)));
-        };
-        if !selected.iter().any(|other| other.key == *key) {
-            selected.push(site.clone());
-        }
-    }
-    Ok(if keys.is_empty() { config.sites.clone() } else { selected })
 }
 
 /// A step as one line, and a hint on the next one if it failed.

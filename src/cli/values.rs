@@ -6,6 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use phsweb_agent::agent::Failure;
+use phsweb_agent::config::unknown;
+
 /// The error for a wrong value, without characters that would control a terminal.
 pub(super) fn unexpected(value: &OsStr, expected: &str) -> String {
     format!("found {:?}; expected {expected}", value.to_string_lossy())
@@ -38,6 +41,23 @@ pub(super) fn listen_address(value: &OsStr) -> Result<SocketAddr, String> {
     let text = value.to_str().unwrap_or_default();
     let address = everywhere(text.strip_prefix(':').unwrap_or(text)).or_else(|| text.parse().ok());
     address.ok_or_else(|| unexpected(value, "ADDRESS:PORT, :PORT or PORT, such as 127.0.0.1:8080"))
+}
+
+/// The items with these names, each once; without names all items. `kind` is what an error calls one.
+pub(super) fn selected<T: Clone>(
+    items: &[T],
+    names: &[String],
+    kind: &str,
+    name_of: impl Fn(&T) -> &str,
+) -> Result<Vec<T>, Failure> {
+    let known: Vec<&str> = items.iter().map(&name_of).collect();
+    if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(Failure::Usage(unknown(&format!("no {kind} is named {name:?}"), name, &known)));
+    }
+    let place = |item: &&T| names.iter().position(|name| name == name_of(item));
+    let mut found: Vec<&T> = items.iter().filter(|item| names.is_empty() || place(item).is_some()).collect();
+    found.sort_by_key(place);
+    Ok(found.into_iter().cloned().collect())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::actions;
 use super::context::Context;
-use crate::action::ActionError;
+use crate::action::{self, ActionError};
 use crate::alert::MAX_MUTE;
 use crate::text::quoted;
 
@@ -31,16 +31,7 @@ pub(super) struct MuteRequest {
 impl MuteRequest {
     /// Parses a body of JSON.
     pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
-        // `serde` would also accept an array of the fields' values.
-        let is_object = body.trim_ascii_start().starts_with(b"{");
-        let parsed = if is_object {
-            serde_json::from_slice(body).map_err(|error| error.to_string())
-        } else {
-            Err("no object".into())
-        };
-        parsed.map_err(|error| {
-            format!(r#"Invalid body: {error}. Expected {{"site": "awka", "for": "1h"}}; without "site", all alerts are muted."#)
-        })
+        action::parse_object(body, r#"{"site": "awka", "for": "1h"}; without "site", all alerts are muted"#)
     }
 
     /// How long.

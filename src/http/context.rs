@@ -22,12 +22,13 @@ use crate::clock::Moment;
 use crate::config::Http;
 use crate::history::History;
 use crate::journal::Journal;
+use crate::net::proxy::ProxySettings;
 use crate::notify::Notifier;
 use crate::state::{SiteState, Snapshot, Store};
 use crate::timings::Timings;
 
 /// The parts of the agent that requests read or use.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Dependencies {
     /// The state of all sites.
     pub store: Arc<Store>,
@@ -46,6 +47,24 @@ pub struct Dependencies {
 }
 
 impl Dependencies {
+    /// The parts of an agent with this store and history. The others have no data yet.
+    pub fn new(
+        store: Arc<Store>,
+        history: Arc<History>,
+        proxies: ProxySettings,
+        timings: &Arc<Timings>,
+    ) -> Self {
+        Self {
+            handles: Arc::new(SiteHandles::new(timings.action_timeout)),
+            events: Events::new(store.clone(), timings.clone()),
+            journal: Arc::default(),
+            history,
+            alerts: Arc::new(Alerts::new(timings.alert_group)),
+            notifier: Arc::new(Notifier::new(timings.clone(), proxies)),
+            store,
+        }
+    }
+
     /// The revisions of all data that no snapshot has.
     pub(super) fn revisions(&self) -> impl Hash + use<> {
         (self.journal.version(), self.history.revision(), self.alerts.activity(), self.notifier.activity())
@@ -139,7 +158,7 @@ impl<'r> Context<'r> {
 
     pub(super) fn layout(&self) -> Layout {
         let account = self.identity.account(self.http, &self.request.path);
-        let layout = Layout::new(&self.http.title, account, &self.request.path);
+        let layout = Layout::new(self.http, account, &self.request.path);
         let layout = layout.with_banners(self.snapshot, self.now, self.is_detailed());
         let layout = layout.with_sites(self.snapshot, self.is_admin());
         let firing = self.services.alerts.count_firing().into_values().sum();

@@ -3,77 +3,28 @@
 //! A text that a spreadsheet would run as a formula (CWE-1236) begins with an apostrophe, which makes it a text there:
 //! anybody can choose the name of a device. Numbers have none.
 
-use std::borrow::Cow;
-use std::fmt::{self, Write};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::message::{Request, Response, too_long};
 
 /// What a cell of text must not begin with: spreadsheets run it as a formula, or skip it and run what follows.
 const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
-/// A cell.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum CsvCell<'c> {
-    /// An unknown value.
-    Empty,
-    /// Any text.
-    Text(Cow<'c, str>),
-    /// An integer.
-    Integer(u64),
-    /// A number with a fraction, which is finite.
-    Decimal(f64),
-}
-
-impl<'c> From<&'c str> for CsvCell<'c> {
-    fn from(text: &'c str) -> Self {
-        Self::Text(text.into())
+/// The text of a cell. That of an unknown value, which is null, is empty.
+fn cell(value: &Value) -> String {
+    let text = match value {
+        Value::Null => return String::new(),
+        Value::String(text) => text,
+        // Without the `.0` of JSON.
+        Value::Number(number) if number.is_f64() => return number.as_f64().unwrap_or_default().to_string(),
+        other => return other.to_string(),
+    };
+    let guard = if text.starts_with(FORMULA_STARTS) { "'" } else { "" };
+    if guard.is_empty() && !text.contains(['"', ',', '\r', '\n']) {
+        return text.clone();
     }
-}
-
-impl From<String> for CsvCell<'_> {
-    fn from(text: String) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl<'c> From<Cow<'c, str>> for CsvCell<'c> {
-    fn from(text: Cow<'c, str>) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<u64> for CsvCell<'_> {
-    fn from(number: u64) -> Self {
-        Self::Integer(number)
-    }
-}
-
-impl From<f64> for CsvCell<'_> {
-    fn from(number: f64) -> Self {
-        Self::Decimal(number)
-    }
-}
-
-impl<T: Into<Self>> From<Option<T>> for CsvCell<'_> {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Empty, Into::into)
-    }
-}
-
-impl fmt::Display for CsvCell<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self {
-            Self::Empty => return Ok(()),
-            Self::Integer(number) => return write!(f, "{number}"),
-            Self::Decimal(number) => return write!(f, "{number}"),
-            Self::Text(text) => text,
-        };
-        let guard = if text.starts_with(FORMULA_STARTS) { "'" } else { "" };
-        if guard.is_empty() && !text.contains(['"', ',', '\r', '\n']) {
-            return f.write_str(text);
-        }
-        write!(f, "\"{guard}{}\"", text.replace('"', "\"\""))
-    }
+    format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
 /// Whether a request asks for CSV: by `format=csv`, or by an `Accept` that names `text/csv` before JSON.
@@ -86,18 +37,16 @@ pub(super) fn is_requested(request: &Request) -> bool {
 }
 
 /// A response of CSV with these columns, or an error if it has more than `most` bytes.
-pub(super) fn csv<'c, R: IntoIterator<Item = CsvCell<'c>>>(
+pub(super) fn csv<R: IntoIterator<Item = Value>>(
     columns: &[&str],
     rows: impl IntoIterator<Item = R>,
     most: usize,
 ) -> Response {
     let mut text = columns.join(",");
     for row in rows {
-        text.push_str("\r\n");
-        for (at, cell) in row.into_iter().enumerate() {
-            let separator = if at > 0 { "," } else { "" };
-            // Writing to a `String` never fails.
-            let _ = write!(text, "{separator}{cell}");
+        for (at, value) in row.into_iter().enumerate() {
+            text.push_str(if at > 0 { "," } else { "\r\n" });
+            text.push_str(&cell(&value));
         }
         if text.len() > most {
             return too_long(most);
@@ -107,17 +56,32 @@ pub(super) fn csv<'c, R: IntoIterator<Item = CsvCell<'c>>>(
     Response::new(200, "text/csv; charset=utf-8; header=present", text)
 }
 
+/// The same with rows that are JSON objects. The columns are names of their fields.
+pub(super) fn csv_of<T: Serialize>(
+    columns: &[&str],
+    objects: impl Iterator<Item = T>,
+    most: usize,
+) -> Response {
+    let row = |object: T| {
+        let mut object = serde_json::to_value(object).unwrap_or_default();
+        columns.iter().map(move |name| object.get_mut(name).map(Value::take).unwrap_or_default())
+    };
+    csv(columns, objects.map(row), most)
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+
+    use serde_json::json;
 
     use super::*;
     use crate::http::{HeaderField, Method};
 
     #[test]
     fn cells_are_quoted_and_formulas_are_guarded() {
-        for (cell, expected) in [
-            ("plain text".into(), "plain text"),
+        for (value, expected) in [
+            (Value::from("plain text"), "plain text"),
             ("".into(), ""),
             ("a,b".into(), "\"a,b\""),
             ("say \"hi\"".into(), "\"say \"\"hi\"\"\""),
@@ -131,18 +95,19 @@ mod tests {
             ("\r=1".into(), "\"'\r=1\""),
             ("=HYPERLINK(\"http://x\",\"y\")".into(), "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\""),
             ("1=1".into(), "1=1"),
-            (CsvCell::from(u64::MAX), "18446744073709551615"),
-            (CsvCell::from(-2.5), "-2.5"),
-            (CsvCell::from(None::<u64>), ""),
-            (CsvCell::from(Some("x")), "x"),
+            (u64::MAX.into(), "18446744073709551615"),
+            ((-2.5).into(), "-2.5"),
+            (3.0.into(), "3"),
+            (true.into(), "true"),
+            (None::<u64>.into(), ""),
         ] {
-            assert_eq!(cell.to_string(), expected, "{cell:?}");
+            assert_eq!(cell(&value), expected, "{value:?}");
         }
     }
 
     #[test]
     fn a_response_has_a_header_and_ends_each_row_with_crlf() {
-        let rows = [[CsvCell::from("a"), 1.into()], [CsvCell::Empty, 2.5.into()]];
+        let rows = [[Value::from("a"), 1.into()], [Value::Null, 2.5.into()]];
         let response = csv(&["name", "count"], rows.clone(), 100);
         assert_eq!(**response.body, *b"name,count\r\na,1\r\n,2.5\r\n");
         assert_eq!(
@@ -151,6 +116,8 @@ mod tests {
         );
         assert_eq!(**csv(&["name", "count"], [[]; 0], 100).body, *b"name,count\r\n");
         assert_eq!(csv(&["name", "count"], rows, 15).status, 503);
+        let objects = [json!({"count": 1, "name": "a", "other": 0}), json!({"count": 2.5, "name": null})];
+        assert_eq!(csv_of(&["name", "count"], objects.iter(), 100).body, response.body);
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Dispatcher {
     fn respond(&self, request: &Request, settings: &HttpSettings) -> Result<HandlerOutput, Response> {
         let HttpSettings { http, rendered } = settings;
         let now = Moment::now();
-        let layout = || Layout::new(&http.title, AccountMenu::None, &request.path);
+        let layout = || Layout::new(http, AccountMenu::None, &request.path);
         // Probes may use any host name.
         if !matches!(request.path.as_str(), "/healthz" | "/readyz")
             && let Some(why) = auth::misdirected(request, http)
@@ -276,29 +276,16 @@ fn with_security_fields(response: Response, is_https: bool) -> Response {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-    use std::time::Duration;
 
     use super::*;
-    use crate::action::SiteHandles;
-    use crate::alert::Alerts;
     use crate::config::Secret;
     use crate::history::History;
-    use crate::http::Events;
     use crate::net::proxy::ProxySettings;
-    use crate::notify::Notifier;
     use crate::state::{Reload, Store};
 
     fn dispatcher(store: Arc<Store>, http: Http) -> Dispatcher {
-        let proxies = ProxySettings::default();
-        let dependencies = Dependencies {
-            handles: Arc::new(SiteHandles::new(Duration::ZERO)),
-            events: Events::new(store.clone(), Arc::default()),
-            journal: Arc::default(),
-            history: Arc::new(History::new(store.snapshot().clock)),
-            alerts: Arc::new(Alerts::new(Duration::ZERO)),
-            notifier: Arc::new(Notifier::new(Arc::default(), proxies)),
-            store,
-        };
+        let history = Arc::new(History::new(store.snapshot().clock));
+        let dependencies = Dependencies::new(store, history, ProxySettings::default(), &Arc::default());
         Dispatcher::new(dependencies, http, &Timings::default())
     }
 

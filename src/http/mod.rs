@@ -20,6 +20,7 @@ mod csv;
 mod dispatch;
 mod embedded;
 mod gzip;
+mod listed_session;
 mod message;
 #[allow(clippy::unnecessary_wraps, reason = "all handlers have one signature")]
 mod metrics;

@@ -16,6 +16,8 @@ use super::page::{
     account, alerts as alerts_page, api as api_page, asset, diagnosis, kick, overview, refresh, search,
     setup, site, users as users_page,
 };
+use crate::action::diagnose::Diagnose;
+use crate::action::kick::Kick;
 use Audience::{People, Programs};
 use Handler::{Action, Fetch, Form, Read};
 
@@ -47,12 +49,12 @@ pub static ROUTES: &[Route] = &[
     row("/api/hotspot/{site}",                  Viewer, Programs, Read(stats::one)),
     row("/api/hotspot/{site}/active",           Admin,  Programs, Read(active::all)),
     row("/api/hotspot/{site}/users",            Admin,  Programs, Fetch(users::page)),
-    row("/api/hotspot/{site}/kick",             Admin,  Programs, Action(actions::kick)),
+    row("/api/hotspot/{site}/kick",             Admin,  Programs, Action(actions::run::<Kick>)),
     row("/api/refresh",                         Viewer, Programs, Action(actions::refresh_all)),
     row("/api/sites",                           Viewer, Programs, Read(sites::all)),
     row("/api/sites/{site}",                    Viewer, Programs, Read(sites::one)),
     row("/api/sites/{site}/refresh",            Viewer, Programs, Action(actions::refresh)),
-    row("/api/sites/{site}/test",               Admin,  Programs, Action(actions::test)),
+    row("/api/sites/{site}/test",               Admin,  Programs, Action(actions::run::<Diagnose>)),
     // The rows of a private plugin need `Admin`, see `Parameters::role`.
     row("/api/sites/{site}/plugins/{plugin}",   Viewer, Programs, Read(plugin::rows)),
     row("/api/sessions",                        Admin,  Programs, Read(sessions::list)),

@@ -78,52 +78,6 @@ fn a_site_overrides_defaults_and_the_environment_overrides_both() {
 }
 
 #[test]
-fn all_problems_are_reported_at_once_with_their_places() {
-    let text = r#"(
-    http: (listn: "127.0.0.1:8080", admin: Token(Env("NOT_SET")), max_connections: 3),
-    defaults: (refresh: "30x", collect: ["hotspt"], user: "api"),
-    sites: {
-        "awka": (hosts: ["10.0.1.1:x"], password: Env("GONE"), refresh: "10ms"),
-        "awka": (hosts: [], password: 7, colour: "red", name: ""),
-        "stats": (hosts: "10.0.1.1"),
-        "lagos": 5,
-    },
-)"#;
-    let expected = "\
-sites.ron:2:12: unknown field `listn` in http; did you mean `listen`?
-sites.ron:2:44: http.admin: the environment variable NOT_SET is not set; expected the secret in it
-sites.ron:2:84: http.max_connections: found 3; expected a number from 16 to 65536
-sites.ron:3:25: defaults.refresh: found \"30x\"; expected a duration from 1s to 1day, such as \"10s\"
-sites.ron:3:42: defaults.collect: no plugin is named \"hotspt\"; did you mean `hotspot`? expected one of hotspot, resource, health, interfaces, leases, dhcp-servers, hosts, cookies, ppp, wireless, wifi, queues, netwatch, pools, neighbors, firewall, routerboard, hotspot-log, administrators, or a declaration in `plugins`
-sites.ron:5:26: sites.awka.hosts: found \"10.0.1.1:x\"; expected a host, host:port or [IPv6]:port, such as \"10.0.1.1\" or \"10.0.1.1:8728\"
-sites.ron:5:51: sites.awka.password: the environment variable GONE is not set; expected the secret in it
-sites.ron:5:73: sites.awka.refresh: found \"10ms\"; expected a duration from 1s to 1day, such as \"10s\"
-sites.ron:6:9: the site \"awka\" is repeated; expected each key once
-sites.ron:6:25: sites.awka.hosts: found []; expected at least one host, such as [\"10.0.1.1\"]
-sites.ron:6:39: sites.awka.password: found a number; expected Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")
-sites.ron:6:42: unknown field `colour` in the site \"awka\"; expected one of name, group, hosts, password, login, codepage, tls, alerts, user, refresh, connect_timeout, query_timeout, live, collect
-sites.ron:6:63: sites.awka.name: found \"\"; expected a text of 1 to 100 characters
-";
-    let problems = parse_with(text, &[]).unwrap_err();
-    let heads: String = problems
-        .lines()
-        .filter(|line| !line.starts_with("    "))
-        .flat_map(|line| [line, "\n"])
-        .take(2 * expected.lines().count())
-        .collect();
-    assert_eq!(heads, expected);
-    for rest in [
-        "sites.ron:7:9: site: found \"stats\"",
-        "sites.ron:7:26: sites.….hosts: found a text",
-        "sites.ron:8:18: the site",
-    ] {
-        assert!(problems.contains(rest), "{rest} in {problems}");
-    }
-    assert!(problems.contains("\n            \"···\": ···,\n                   ^"), "the line: {problems}");
-    assert!(problems.contains("hosts: [\"10.0.1.1:x\"], password: Env(\"···\")"), "{problems}");
-}
-
-#[test]
 fn invalid_ron_is_reported_with_its_place() {
     for (text, place) in [
         ("", "sites.ron:1:1: not RON"),

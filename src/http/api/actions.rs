@@ -1,28 +1,19 @@
-//! `POST` endpoints: kick, test and refresh.
+//! `POST` endpoints: actions at one site, and refreshes.
 
-use crate::action::diagnose::Diagnose;
-use crate::action::kick::Kick;
+use crate::action::Action;
 use crate::action::refresh::RefreshedJson;
 use crate::http::actions;
 use crate::http::context::Context;
 use crate::http::message::{HandlerOutput, Response, json};
 
-/// `POST /api/hotspot/{site}/kick`
-pub(in crate::http) fn kick(context: &Context) -> Result<HandlerOutput, Response> {
-    let (site, kick) = (context.site()?.key.clone(), actions::parsed(Kick::parse(&context.request.body))?);
+/// Runs an action on the site of the path. The response is its outcome as JSON.
+pub(in crate::http) fn run<A: Action>(context: &Context) -> Result<HandlerOutput, Response> {
+    let site = context.site()?.key.clone();
+    let action = actions::parsed(A::parse(&context.request.body))?;
     let (handles, who) = (context.services.handles.clone(), context.who());
     Ok(HandlerOutput::later(async move {
-        let kicked = actions::run(&handles, &site, kick, who).await;
-        actions::answer(&kicked, json)
-    }))
-}
-
-/// `POST /api/sites/{site}/test`
-pub(in crate::http) fn test(context: &Context) -> Result<HandlerOutput, Response> {
-    let (site, handles, who) = (context.site()?.key.clone(), context.services.handles.clone(), context.who());
-    Ok(HandlerOutput::later(async move {
-        let steps = actions::run(&handles, &site, Diagnose, who).await;
-        actions::answer(&steps, json)
+        let outcome = actions::run(&handles, &site, action, who).await;
+        actions::answer(&outcome, json)
     }))
 }
 

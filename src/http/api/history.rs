@@ -10,7 +10,7 @@ use super::parameters;
 use crate::clock;
 use crate::history::{Figure, HistoryRange, Mark, Series, Slot};
 use crate::http::context::Context;
-use crate::http::csv::{CsvCell, csv};
+use crate::http::csv::csv;
 use crate::http::message::{Response, json, problem};
 
 /// The shortest range: with less, a chart would have too few points.
@@ -163,7 +163,7 @@ fn table(series: &[Series], history: &HistoryRange, most: usize) -> Response {
         let figures = columns
             .iter()
             .map(|(_, series, value)| slot.figure(*series).map(|figure| rounded(value(&figure))));
-        iter::once(time.into()).chain(figures.map(CsvCell::from))
+        iter::once(time.into()).chain(figures.map(serde_json::Value::from))
     });
     csv(&names, rows, most)
 }

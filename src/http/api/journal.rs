@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::parameters;
 use crate::clock::{self, Clock};
 use crate::http::context::Context;
-use crate::http::csv::{CsvCell, csv};
+use crate::http::csv::csv_of;
 use crate::http::message::{Response, json_within};
 use crate::journal::{FoundEntries, JournalEntry, JournalQuery, Reason};
 use crate::state::{Snapshot, device_names};
@@ -73,7 +73,7 @@ pub(in crate::http) fn list(context: &Context) -> Result<Response, Response> {
             query.site.as_ref().filter(|site| found.total == 0 && context.snapshot.site(site).is_none());
         if context.wants_csv() {
             let decoded = found.entries.iter().filter_map(|bytes| JournalEntry::decode(bytes));
-            return csv(&COLUMNS, decoded.map(|entry| cells(entry, clock)), most);
+            return csv_of(&COLUMNS, decoded.map(|entry| entry_json(entry, clock)), most);
         }
         let json = JournalJson {
             entries: Entries { found: &found, clock },
@@ -131,21 +131,4 @@ fn entry_json(entry: JournalEntry, clock: Clock) -> EntryJson {
         download_bytes: entry.download_bytes,
         reason: entry.reason.map(Reason::name),
     }
-}
-
-/// The cells, in the order of the columns.
-fn cells(entry: JournalEntry, clock: Clock) -> [CsvCell; COLUMNS.len()] {
-    let entry = entry_json(entry, clock);
-    [
-        entry.site.into(),
-        entry.user.into(),
-        entry.mac.into(),
-        entry.address.into(),
-        entry.server.into(),
-        entry.start.into(),
-        entry.end.into(),
-        entry.upload_bytes.into(),
-        entry.download_bytes.into(),
-        entry.reason.into(),
-    ]
 }

@@ -29,6 +29,6 @@ mod view;
 
 pub(super) use config::config;
 pub(super) use error::problem_of;
-pub(super) use sessions::{FoundSession, find_sessions};
+pub(super) use sessions::find_sessions;
 pub(super) use stats::{Stats, stats};
 pub(super) use view::View;

@@ -7,11 +7,11 @@ use serde::{Serialize, Serializer};
 use super::parameters;
 use super::view::View;
 use crate::http::context::Context;
-use crate::http::csv::{CsvCell, csv};
+use crate::http::csv::csv_of;
+use crate::http::listed_session::{ListedSession, listed_sessions};
 use crate::http::message::{Response, json_within};
 use crate::http::sort_key::{SortKey, SortOrder};
-use crate::plugin::{Rates, Session};
-use crate::state::{SiteState, device_names, device_of};
+use crate::state::SiteState;
 use crate::text;
 
 /// The fields of a session, by each of which the list can be sorted. They are also the columns of the CSV.
@@ -62,12 +62,9 @@ struct SessionJson<'s> {
 }
 
 /// A session that matches a search.
-pub(in crate::http) struct FoundSession<'s> {
+struct FoundSession<'s> {
     site: &'s str,
-    pub(in crate::http) session: &'s Session,
-    /// The name of its device.
-    pub(in crate::http) device: Option<&'s str>,
-    pub(in crate::http) rates: Option<Rates>,
+    listed: ListedSession<'s>,
     /// Its place in the sorted list.
     key: Option<SortKey>,
 }
@@ -83,6 +80,9 @@ impl Serialize for Rows<'_> {
         serializer.collect_seq(self.rows.iter().map(|row| row.json(self.view)))
     }
 }
+
+/// The key, site and id of a session, by which the list is sorted.
+type Place<'s> = (Option<&'s SortKey>, &'s str, &'s str);
 
 /// The order of the list, and where its page begins.
 struct Page {
@@ -118,18 +118,17 @@ pub(in crate::http) fn list(context: &Context) -> Result<Response, Response> {
     Ok(context.large(|most| {
         let mut rows: Vec<FoundSession> = Vec::new();
         for site in &sites {
-            let found = find_sessions(site, &search);
-            rows.extend(found.map(|row| FoundSession { key: row.key(page.field, view), ..row }));
+            let row =
+                |listed| FoundSession { site: &site.key, listed, key: key(site, listed, page.field, view) };
+            rows.extend(find_sessions(site, &search).map(row));
         }
         let total = rows.len();
-        rows.sort_by(|a, b| {
-            page.compare((a.key.as_ref(), a.site, a.session.id()), (b.key.as_ref(), b.site, b.session.id()))
-        });
+        rows.sort_by(|a, b| page.compare(a.place(), b.place()));
         let start = rows.partition_point(|row| page.precedes(row));
         let end = rows.len().min(start.saturating_add(page.limit));
         let shown = rows.get(start..end).unwrap_or_default();
         if context.wants_csv() {
-            return csv(&FIELDS, shown.iter().map(|row| row.cells(view)), most);
+            return csv_of(&FIELDS, shown.iter().map(|row| row.json(view)), most);
         }
         let keys = |is: fn(&SiteState) -> bool| {
             sites.iter().filter(|site| is(site)).map(|site| site.key.as_str()).collect()
@@ -153,88 +152,63 @@ fn is_partial(site: &SiteState) -> bool {
 pub(in crate::http) fn find_sessions<'s>(
     site: &'s SiteState,
     search: &'s str,
-) -> impl Iterator<Item = FoundSession<'s>> {
-    let (devices, has_rates) = (device_names(site), site.has_rates());
-    let sessions = site.hotspot_now().into_iter().flat_map(|hotspot| &hotspot.sessions);
-    let row = move |session: &'s Session| FoundSession {
-        site: &site.key,
-        session,
-        device: device_of(&devices, session.mac()),
-        rates: session.rates().filter(|_| has_rates),
-        key: None,
-    };
-    sessions.map(row).filter(|row| row.contains(search))
+) -> impl Iterator<Item = ListedSession<'s>> {
+    let sessions = site.hotspot_now().into_iter().flat_map(move |hotspot| listed_sessions(site, hotspot));
+    sessions.filter(move |listed| contains(listed, search))
+}
+
+fn contains(ListedSession { session, device, .. }: &ListedSession, search: &str) -> bool {
+    let texts = [Some(session.user()), session.mac(), session.address(), *device, session.comment()];
+    search.is_empty() || text::any_contains(texts.into_iter().flatten(), search)
+}
+
+/// The value of a field; `None` if it is unknown.
+fn key(site: &SiteState, listed: ListedSession, field: &str, view: View) -> Option<SortKey> {
+    let ListedSession { session, device, rates } = listed;
+    let millis = |login| u64::try_from(view.snapshot.clock.unix(login).as_millis()).ok();
+    match field {
+        "site" => Some(SortKey::text(&site.key)),
+        "id" => Some(SortKey::text(session.id())),
+        "user" => Some(SortKey::text(session.user())),
+        "mac" => session.mac().map(SortKey::text),
+        "address" => session.address().map(SortKey::address),
+        "device" => device.map(SortKey::text),
+        "server" => session.server().map(SortKey::text),
+        "loginTime" => session.login.and_then(millis).map(SortKey::Number),
+        "uptimeSeconds" => session.uptime().map(|uptime| SortKey::Number(uptime.as_secs())),
+        "uploadBytes" => Some(SortKey::Number(session.bytes_in())),
+        "downloadBytes" => Some(SortKey::Number(session.bytes_out())),
+        "uploadRate" => rates.map(|rates| SortKey::Number(rates.upload)),
+        _ => rates.map(|rates| SortKey::Number(rates.download)),
+    }
 }
 
 impl<'s> FoundSession<'s> {
-    fn contains(&self, search: &str) -> bool {
-        let session = self.session;
-        let texts = [Some(session.user()), session.mac(), session.address(), self.device, session.comment()];
-        search.is_empty() || text::any_contains(texts.into_iter().flatten(), search)
-    }
-
     fn json(&self, view: View) -> SessionJson<'s> {
-        let session = self.session;
+        let ListedSession { session, device, rates } = self.listed;
         SessionJson {
             site: self.site,
             id: session.id(),
             user: session.user(),
             mac: session.mac(),
             address: session.address(),
-            device: self.device,
+            device,
             server: session.server(),
             login_time: session.login.map(|login| view.date(login)),
             uptime_seconds: session.uptime().map(|uptime| uptime.as_secs()),
             upload_bytes: session.bytes_in(),
             download_bytes: session.bytes_out(),
-            upload_rate: self.rates.map(|rates| rates.upload),
-            download_rate: self.rates.map(|rates| rates.download),
+            upload_rate: rates.map(|rates| rates.upload),
+            download_rate: rates.map(|rates| rates.download),
         }
     }
 
-    /// The cells, in the order of the columns.
-    fn cells(&self, view: View) -> [CsvCell<'s>; FIELDS.len()] {
-        let json = self.json(view);
-        [
-            json.site.into(),
-            json.id.into(),
-            json.user.into(),
-            json.mac.into(),
-            json.address.into(),
-            json.device.into(),
-            json.server.into(),
-            json.login_time.into(),
-            json.uptime_seconds.into(),
-            json.upload_bytes.into(),
-            json.download_bytes.into(),
-            json.upload_rate.into(),
-            json.download_rate.into(),
-        ]
-    }
-
-    /// The value of a field; `None` if it is unknown.
-    fn key(&self, field: &str, view: View) -> Option<SortKey> {
-        let session = self.session;
-        let millis = |login| u64::try_from(view.snapshot.clock.unix(login).as_millis()).ok();
-        match field {
-            "site" => Some(SortKey::text(self.site)),
-            "id" => Some(SortKey::text(session.id())),
-            "user" => Some(SortKey::text(session.user())),
-            "mac" => session.mac().map(SortKey::text),
-            "address" => session.address().map(SortKey::address),
-            "device" => self.device.map(SortKey::text),
-            "server" => session.server().map(SortKey::text),
-            "loginTime" => session.login.and_then(millis).map(SortKey::Number),
-            "uptimeSeconds" => session.uptime().map(|uptime| SortKey::Number(uptime.as_secs())),
-            "uploadBytes" => Some(SortKey::Number(session.bytes_in())),
-            "downloadBytes" => Some(SortKey::Number(session.bytes_out())),
-            "uploadRate" => self.rates.map(|rates| SortKey::Number(rates.upload)),
-            _ => self.rates.map(|rates| SortKey::Number(rates.download)),
-        }
+    fn place(&self) -> Place<'_> {
+        (self.key.as_ref(), self.site, self.listed.session.id())
     }
 
     fn cursor(&self) -> String {
-        Cursor { key: self.key.clone(), site: self.site.into(), id: self.session.id().into() }.encode()
+        Cursor { key: self.key.clone(), site: self.site.into(), id: self.listed.session.id().into() }.encode()
     }
 }
 
@@ -247,16 +221,14 @@ impl Page {
         Ok(Self { field, order, after, limit: parameters::limit(context)? })
     }
 
-    /// Compares two sessions by their key, site and id.
-    fn compare(&self, a: (Option<&SortKey>, &str, &str), b: (Option<&SortKey>, &str, &str)) -> Ordering {
+    fn compare(&self, a: Place, b: Place) -> Ordering {
         self.order.compare(a.0, b.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
     }
 
     /// Whether a session is before the page.
     fn precedes(&self, row: &FoundSession) -> bool {
         self.after.as_ref().is_some_and(|after| {
-            let row = (row.key.as_ref(), row.site, row.session.id());
-            self.compare(row, (after.key.as_ref(), &after.site, &after.id)) != Ordering::Greater
+            self.compare(row.place(), (after.key.as_ref(), &after.site, &after.id)) != Ordering::Greater
         })
     }
 }

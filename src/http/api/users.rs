@@ -8,7 +8,7 @@ use super::parameters;
 use crate::action::users::PageRequest;
 use crate::http::actions;
 use crate::http::context::Context;
-use crate::http::csv::{CsvCell, csv};
+use crate::http::csv::csv_of;
 use crate::http::message::{HandlerOutput, Response, json};
 use crate::http::user_list::{ListedUser, SORT_FIELDS, UserFilter, UserList, UserQuery};
 use crate::plugin::{Quota, User};
@@ -53,7 +53,7 @@ pub(in crate::http) fn page(context: &Context) -> Result<HandlerOutput, Response
     Ok(HandlerOutput::later(async move {
         actions::answer(&query.list(&handles, &store, &site).await, |list| {
             if wants_csv {
-                csv(&COLUMNS, list.users.iter().map(cells), most)
+                csv_of(&COLUMNS, list.users.iter().map(csv_row), most)
             } else {
                 json(&users_json(list))
             }
@@ -108,25 +108,9 @@ fn users_json(list: &UserList) -> UsersJson<'_> {
     }
 }
 
-/// The cells, in the order of the columns.
-fn cells(listed: &ListedUser) -> [CsvCell<'_>; COLUMNS.len()] {
-    let json = user_json(listed);
-    [
-        json.id.into(),
-        json.name.into(),
-        json.server.into(),
-        json.profile.into(),
-        json.address.into(),
-        json.mac.into(),
-        json.comment.into(),
-        if json.disabled { "true" } else { "false" }.into(),
-        (json.sessions as u64).into(),
-        listed.used.uptime.as_secs().into(),
-        json.upload_bytes.into(),
-        json.download_bytes.into(),
-        json.used_share.into(),
-        json.limit_bytes_total.into(),
-    ]
+/// A user for CSV, whose times include the active sessions, too.
+fn csv_row(listed: &ListedUser) -> UserJson<'_> {
+    UserJson { uptime_seconds: Some(listed.used.uptime.as_secs()), ..user_json(listed) }
 }
 
 fn user_json(listed: &ListedUser) -> UserJson<'_> {

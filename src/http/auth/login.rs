@@ -136,7 +136,7 @@ fn login_page(
     };
     let is_off = !has_tokens(http) || error == Some(AccessError::AdminDisabled);
     let notice = error.map(AccessError::notice);
-    let page = page::login(Layout::new(&http.title, account, &request.path), to, notice, is_off);
+    let page = page::login(Layout::new(http, account, &request.path), to, notice, is_off);
     match error {
         Some(error) => error.with_fields(Response { status: error.status(), ..page }.no_store()),
         None => page.no_store(),
@@ -150,7 +150,7 @@ fn redirect(request: &Request, to: &str, cookie: String) -> Response {
 
 /// The page of a login that failed for another reason than its token.
 fn failed(request: &Request, http: &Http, status: u16, title: &str, detail: &str) -> Response {
-    let layout = Layout::new(&http.title, AccountMenu::None, &request.path);
+    let layout = Layout::new(http, AccountMenu::None, &request.path);
     page::refusal(request, layout, status, title, detail).no_store()
 }
 

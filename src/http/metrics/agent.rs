@@ -13,14 +13,14 @@ pub(super) struct OwnFigures {
     pub(super) log_lines_dropped: u64,
     /// `None` if it is disabled.
     pub(super) journal: Option<JournalStats>,
-    /// The families of alerts and their channels.
-    pub(super) alerts: Vec<Family>,
+    /// The families of other parts, such as alerts.
+    pub(super) others: Vec<Family>,
 }
 
 /// The families of the agent and its process.
 pub(super) fn families(snapshot: &Snapshot, own: OwnFigures) -> impl Iterator<Item = Family> {
     let Snapshot { clock, reload, storage, .. } = snapshot;
-    let OwnFigures { process, log_lines_dropped, journal, alerts } = own;
+    let OwnFigures { process, log_lines_dropped, journal, others } = own;
     let stored = |value: f64| storage.directory.is_some().then_some(value);
     let gauge = |name: &'static str, help: &'static str, value| Family::gauge(name, help).with_value(value);
     let counter =
@@ -72,5 +72,5 @@ pub(super) fn families(snapshot: &Snapshot, own: OwnFigures) -> impl Iterator<It
         gauge("process_resident_memory_bytes", memory, resident),
         gauge("process_open_fds", open, process.open_fds.map(|fds| fds as f64)),
     ];
-    families.into_iter().chain(alerts)
+    families.into_iter().chain(others)
 }

@@ -27,9 +27,9 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) fn scrape(context: &Context) -> Result<Response, Response> {
     let _guard = context.rendering();
     let journal = context.services.journal.stats();
-    let alerts =
+    let others =
         alerts::families(&context.services.alerts.count_firing(), &context.services.notifier.channels());
-    let own = OwnFigures { process: Process::now(), log_lines_dropped: logging::dropped(), journal, alerts };
+    let own = OwnFigures { process: Process::now(), log_lines_dropped: logging::dropped(), journal, others };
     let text = render(context.snapshot, own, context.max_response() / 2);
     Ok(Response::new(200, CONTENT_TYPE, text))
 }
@@ -209,8 +209,8 @@ mod tests {
         let ops =
             ChannelStatus { name: "ops".into(), queued: 4, dropped: 1, attempts, deliveries: Vec::new() };
         let firing = [("Rebooted", 0), ("SiteDown", 3)].into();
-        let alerts = alerts::families(&firing, &[ops]);
-        let own = OwnFigures { process, log_lines_dropped: 12, journal, alerts };
+        let others = alerts::families(&firing, &[ops]);
+        let own = OwnFigures { process, log_lines_dropped: 12, journal, others };
         let text = render(&snapshot, own, 0);
         let mut expected = include_str!("golden.txt").replace("VERSION", env!("CARGO_PKG_VERSION"));
         expected = expected.replace("@CLOCK_ERROR", &clock_error);

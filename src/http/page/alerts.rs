@@ -140,7 +140,7 @@ fn field(context: &Context, name: &str) -> Option<String> {
 }
 
 fn notified(context: &Context, notice: Notice) -> HandlerOutput {
-    see_other(&context.request.path, &format!("alerts?notice={}", notice.code())).into()
+    see_other(&context.request.path, &notice::path("alerts", notice.query(), None)).into()
 }
 
 fn alert_row<'p>(

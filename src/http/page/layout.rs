@@ -6,6 +6,7 @@ use askama::Template;
 
 use super::asset;
 use crate::clock::{self, Moment};
+use crate::config::Http;
 use crate::http::message::{Request, Response, problem};
 use crate::state::{ReloadDiagnostic, Snapshot, StorageState};
 
@@ -85,8 +86,8 @@ impl AccountMenu {
 
 impl Layout {
     /// The layout of the page at `path`, without a banner.
-    pub(in crate::http) fn new(title: &str, account: AccountMenu, path: &str) -> Self {
-        let (title, root) = (title.into(), root(path));
+    pub(in crate::http) fn new(http: &Http, account: AccountMenu, path: &str) -> Self {
+        let (title, root) = (http.title.clone(), root(path));
         let (storage, assets) = (StorageState::default(), asset::hash());
         let (bell, banner, reload_s, offline, search) = (None, None, RELOAD_S, 0, None);
         Self { title, root, account, bell, banner, storage, assets, reload_s, offline, search }

@@ -41,22 +41,28 @@ impl Notice {
         Self::NotMuted,
     ];
 
-    /// Its code in the query.
-    pub(super) fn code(self) -> &'static str {
+    /// Its code in the query, and its text; that of some depends on the query.
+    fn row(self) -> (&'static str, &'static str) {
         match self {
-            Self::Ended => "ended",
-            Self::Forgotten => "forgotten",
-            Self::Back => "back",
-            Self::Refreshed => "refreshed",
-            Self::Recent => "recent",
-            Self::PartlyRefreshed => "partly",
-            Self::NotRefreshed => "failed",
-            Self::Busy => "busy",
-            Self::Acknowledged => "acknowledged",
-            Self::NotFiring => "not-firing",
-            Self::MuteChanged => "mute",
-            Self::NotMuted => "not-muted",
+            Self::Ended => ("ended", ""),
+            Self::Forgotten => ("forgotten", ""),
+            Self::Back => ("back", ""),
+            Self::Refreshed => ("refreshed", "Refreshed just now."),
+            Self::Recent => ("recent", "Not refreshed: the figures are recent."),
+            Self::PartlyRefreshed => ("partly", ""),
+            Self::NotRefreshed => ("failed", "No answer. The last known figures are shown."),
+            Self::Busy => ("busy", "Too many requests at once. Try again in a moment."),
+            Self::Acknowledged => {
+                ("acknowledged", "Acknowledged. There are no more reminders of this alert.")
+            }
+            Self::NotFiring => ("not-firing", "Not acknowledged: the alert has ended."),
+            Self::MuteChanged => ("mute", "The mute is changed."),
+            Self::NotMuted => ("not-muted", "Not muted: choose a site of the list and a time."),
         }
+    }
+
+    fn code(self) -> &'static str {
+        self.row().0
     }
 
     /// The query that selects it.
@@ -74,24 +80,16 @@ impl Notice {
                 .map_or("Session disconnected".into(), |user| format!("{user} was disconnected"))
         };
         match self {
-            Self::Ended => return disconnected() + ".",
-            Self::Forgotten => return disconnected() + ". The device must log in again.",
+            Self::Ended => disconnected() + ".",
+            Self::Forgotten => disconnected() + ". The device must log in again.",
             Self::Back => {
-                return disconnected()
+                disconnected()
                     + ", but the device is online again: it logs in automatically with a cookie. To keep it out, \
-                       disconnect it again and have the device forgotten.";
+                       disconnect it again and have the device forgotten."
             }
-            Self::Refreshed => "Refreshed just now.",
-            Self::Recent => "Not refreshed: the figures are recent.",
-            Self::PartlyRefreshed => return failed_sites(context),
-            Self::NotRefreshed => "No answer. The last known figures are shown.",
-            Self::Busy => "Too many requests at once. Try again in a moment.",
-            Self::Acknowledged => "Acknowledged. There are no more reminders of this alert.",
-            Self::NotFiring => "Not acknowledged: the alert has ended.",
-            Self::MuteChanged => "The mute is changed.",
-            Self::NotMuted => "Not muted: choose a site of the list and a time.",
+            Self::PartlyRefreshed => failed_sites(context),
+            _ => self.row().1.into(),
         }
-        .into()
     }
 }
 

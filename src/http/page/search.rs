@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use askama::Template;
 
-use super::format::{bits_per_second, duration};
 use super::layout::{Layout, render};
 use super::notice;
 use super::session_list::{kick_path, shorten};
-use super::session_query::{MAX_SEARCH, ROWS};
-use crate::http::api::{FoundSession, find_sessions};
+use super::session_query::{Column, MAX_SEARCH, ROWS};
+use crate::http::api::find_sessions;
 use crate::http::context::Context;
+use crate::http::listed_session::ListedSession;
 use crate::http::message::Response;
 use crate::state::SiteState;
 
@@ -20,16 +20,8 @@ pub(super) const FIND: &str = "find";
 /// Sites that are listed above the sessions. A text that more names contain is no name.
 const MAX_SITES: usize = 10;
 
-/// The columns after the user and the site, with the class of their cells if these contain numbers.
-const COLUMNS: [(&str, &str); 7] = [
-    ("Address", ""),
-    ("MAC address", ""),
-    ("Device", ""),
-    ("Comment", ""),
-    ("Online for", "number"),
-    ("Download rate", "end download"),
-    ("Upload rate", "below upload"),
-];
+/// The columns after the user and the site.
+const COLUMNS: [&str; 7] = ["address", "mac", "device", "comment", "online", "download-rate", "upload-rate"];
 
 #[derive(Template)]
 #[template(path = "search.html")]
@@ -40,6 +32,7 @@ struct SearchPage<'p> {
     text: String,
     /// How many sessions match; more than there are rows if there are too many.
     matching: usize,
+    columns: [&'static Column; COLUMNS.len()],
     rows: Vec<FoundRow<'p>>,
     /// Sites whose name or key contains the text.
     sites: Vec<&'p SiteState>,
@@ -51,7 +44,7 @@ struct FoundRow<'p> {
     site: &'p SiteState,
     session_id: &'p str,
     user: Cow<'p, str>,
-    /// The texts below [`COLUMNS`]; empty if unknown.
+    /// The texts in the columns; empty if unknown.
     cells: [Cow<'p, str>; COLUMNS.len()],
     /// The link to the confirmation.
     disconnect: Option<String>,
@@ -66,16 +59,17 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
         |site: &&SiteState| [&site.name, &site.key].iter().any(|of| of.to_lowercase().contains(&search));
     let sites = || context.snapshot.sites.iter().map(AsRef::as_ref).filter(|_| !search.is_empty());
     let _guard = context.rendering();
-    let mut found: Vec<(&SiteState, FoundSession)> =
+    let mut found: Vec<(&SiteState, ListedSession)> =
         sites().flat_map(|site| find_sessions(site, &search).map(move |session| (site, session))).collect();
-    found.sort_by_cached_key(|(site, found)| (found.session.user().to_lowercase(), &site.name));
+    found.sort_by_cached_key(|(site, listed)| (listed.session.user().to_lowercase(), &site.name));
     let unknown = sites().filter(|site| site.hotspot_reading().is_some() && site.hotspot_now().is_none());
     Ok(render(&SearchPage {
         layout: Layout { search: Some(text.clone()), ..context.layout() },
         generation: context.snapshot.generation,
         notice: notice::text(context),
         matching: found.len(),
-        rows: found.iter().take(ROWS).map(|(site, found)| row(site, found, &text)).collect(),
+        columns: COLUMNS.map(Column::named),
+        rows: found.iter().take(ROWS).map(|(site, listed)| row(site, *listed, &text)).collect(),
         sites: sites().filter(is_named).take(MAX_SITES).collect(),
         unknown: unknown.map(|site| site.name.as_str()).collect(),
         text,
@@ -96,23 +90,13 @@ fn pair(name: &str, value: &str) -> String {
     form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish()
 }
 
-fn row<'p>(site: &'p SiteState, found: &FoundSession<'p>, text: &str) -> FoundRow<'p> {
-    let session = found.session;
-    let shown = |text: Option<&'p str>| shorten(text.unwrap_or_default().into());
-    let rate = |rate: Option<u64>| rate.map(bits_per_second).unwrap_or_default().into();
+fn row<'p>(site: &'p SiteState, listed: ListedSession<'p>, text: &str) -> FoundRow<'p> {
+    let cell = |name| Column::named(name).text(listed).map(shorten).unwrap_or_default();
     FoundRow {
         site,
-        session_id: session.id(),
-        user: shorten(Cow::Borrowed(session.user())),
-        cells: [
-            shown(session.address()),
-            shown(session.mac()),
-            shown(found.device),
-            shown(session.comment()),
-            session.uptime().map(duration).unwrap_or_default().into(),
-            rate(found.rates.map(|rates| rates.download)),
-            rate(found.rates.map(|rates| rates.upload)),
-        ],
-        disconnect: kick_path(site, session, &origin(text)),
+        session_id: listed.session.id(),
+        user: shorten(Cow::Borrowed(listed.session.user())),
+        cells: COLUMNS.map(cell),
+        disconnect: kick_path(site, listed.session, &origin(text)),
     }
 }

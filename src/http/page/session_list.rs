@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::format::bytes;
-use super::session_query::{self, Column, ListedSession, MAX_SEARCH, ROWS, SessionQuery, limit, percent};
+use super::session_query::{self, Column, MAX_SEARCH, ROWS, SessionQuery, limit, percent};
+use crate::http::listed_session::{ListedSession, listed_sessions};
 use crate::http::sort_key::SortOrder;
 use crate::plugin::{Hotspot, Session};
-use crate::state::{SiteState, device_names, device_of};
+use crate::state::SiteState;
 
 /// Longest text in a cell, in characters. The confirmation shows all of it.
 const MAX_SHOWN: usize = 200;
@@ -87,12 +88,7 @@ pub(super) struct PageLink {
 
 impl<'p> SessionList<'p> {
     pub(super) fn new(site: &'p SiteState, hotspot: &'p Hotspot, query: &SessionQuery) -> Self {
-        let (devices, has_rates) = (device_names(site), site.has_rates());
-        let found = query.find(hotspot.sessions.iter().map(|session| ListedSession {
-            session,
-            device: device_of(&devices, session.mac()),
-            rates: session.rates().filter(|_| has_rates),
-        }));
+        let found = query.find(listed_sessions(site, hotspot));
         let heading = |column: &Column| Heading {
             title: column.title,
             href: href(&query.sorted_by(column)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::chart_range::ChartRange;
 use super::format::{bits_per_second, bytes, duration};
+use crate::http::listed_session::ListedSession;
 use crate::http::sort_key::{SortKey, SortOrder};
 use crate::plugin::{Quota, Rates, Session};
 use crate::text;
@@ -15,16 +16,6 @@ pub(super) const ROWS: usize = 100;
 
 /// Longest search text, in characters: each link on the page repeats it.
 pub(super) const MAX_SEARCH: usize = 100;
-
-/// A session with what the list shows besides its own properties.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ListedSession<'s> {
-    pub(super) session: &'s Session,
-    /// The name of its device.
-    pub(super) device: Option<&'s str>,
-    /// Unknown while the router does not respond.
-    pub(super) rates: Option<Rates>,
-}
 
 /// One column of the list, or a second line in the cells of the column before it.
 #[derive(Debug)]
@@ -85,6 +76,11 @@ pub(super) static COLUMNS: [Column; 15] = [
 const BUSIEST: usize = 3;
 
 impl Column {
+    /// The column of this name in a query; the first one if there is none.
+    pub(super) fn named(name: &str) -> &'static Self {
+        COLUMNS.iter().find(|column| column.name == name).unwrap_or(&COLUMNS[0])
+    }
+
     /// The columns of each cell: one, and those of its second line.
     pub(super) fn cells() -> impl Iterator<Item = &'static [Self]> {
         COLUMNS.chunk_by(|_, next| next.second.is_some())

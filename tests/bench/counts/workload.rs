@@ -5,14 +5,11 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use phsweb_agent::action::SiteHandles;
-use phsweb_agent::alert::Alerts;
 use phsweb_agent::clock::Moment;
 use phsweb_agent::config::Http;
 use phsweb_agent::history::History;
-use phsweb_agent::http::{Dependencies, Dispatcher, Events, HandlerOutput, HeaderField, Method, Request};
+use phsweb_agent::http::{Dependencies, Dispatcher, HandlerOutput, HeaderField, Method, Request};
 use phsweb_agent::net::proxy::ProxySettings;
-use phsweb_agent::notify::Notifier;
 use phsweb_agent::plugin::{BUILT_IN, Following, Plugin};
 use phsweb_agent::routeros::client::{self, Client, Command};
 use phsweb_agent::routeros::codepage::Codepage;
@@ -128,14 +125,7 @@ fn parts() -> (Arc<Store>, Dispatcher) {
     site.connected(0, Moment::now());
     store.rearrange(|_| vec![Arc::new(site)]);
     let timings = Arc::<Timings>::default();
-    let dependencies = Dependencies {
-        handles: Arc::new(SiteHandles::new(Duration::ZERO)),
-        events: Events::new(store.clone(), timings.clone()),
-        journal: Arc::default(),
-        history: Arc::new(History::new(store.snapshot().clock)),
-        alerts: Arc::new(Alerts::new(Duration::ZERO)),
-        notifier: Arc::new(Notifier::new(timings.clone(), ProxySettings::default())),
-        store: store.clone(),
-    };
+    let history = Arc::new(History::new(store.snapshot().clock));
+    let dependencies = Dependencies::new(store.clone(), history, ProxySettings::default(), &timings);
     (store, Dispatcher::new(dependencies, Http::default(), &timings))
 }
