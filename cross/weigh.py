@@ -20,7 +20,7 @@ STANDARD = {"std", "core", "alloc", "hashbrown", "compiler_builtins", "panic_abo
 
 
 def symbols(path):
-    """Name and size of each symbol of an ELF file."""
+    """Name, address and size of each symbol of an ELF file."""
     with open(path, "rb") as file:
         data = file.read()
     wide = data[4] == 2
@@ -34,7 +34,7 @@ def symbols(path):
         for at in range(offset, offset + length, struct.calcsize(symbol_of)):
             symbol = struct.unpack_from(symbol_of, data, at)
             name = sections[link][4] + symbol[0]
-            yield data[name : data.index(b"\0", name)].decode(), symbol[5 if wide else 2]
+            yield data[name : data.index(b"\0", name)].decode(), *(symbol[4:] if wide else symbol[1:3])
 
 
 def crate_of(name):
@@ -76,7 +76,7 @@ def owners(rows):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    named = list(symbols(sys.argv[1]))
+    named = [(name, size) for name, _, size in symbols(sys.argv[1])]
     if not named:
         sys.exit(f"{sys.argv[1]}: stripped, as it ships; build it with CARGO_PROFILE_RELEASE_STRIP=none")
     table = re.search(r"\| crate \|.*\n\|.*\n((?:\|.*\n)+)", open("docs/decisions/dependencies.md").read())[1].splitlines()
@@ -95,4 +95,5 @@ def main():
     print("\nAnd:", ", ".join(f"{crate} {round(size / 1024)} KiB" for crate, size in rest.items()))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use smol::Timer;
-use smol::channel::{self, Receiver, Sender};
+use smol::channel::{self, Receiver};
 use smol::future::FutureExt;
 
 pub use super::command::{Answer, Command, Limit, Partial, Reply};
@@ -49,9 +49,18 @@ const MAX_EXTENDED: Duration = Duration::from_secs(120);
 
 /// Sends commands to one router. A clone is another handle on the same connection.
 #[derive(Debug, Clone)]
-pub struct Client {
-    multiplexer: Arc<Mutex<Multiplexer>>,
-    wake: Sender<()>,
+pub struct Client(Arc<Handle>);
+
+/// The end of the connection that its clients share. The connection ends when the last of them is dropped.
+#[derive(Debug)]
+struct Handle(Arc<Mutex<Multiplexer>>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut multiplexer = lock(&self.0);
+        multiplexer.is_unused = true;
+        multiplexer.queued.notify(1);
+    }
 }
 
 /// Connects to a router, secured by `tls`, within `timeout`.
@@ -70,9 +79,8 @@ pub async fn connect(host: (&str, u16), tls: &Tls, timeout: Duration) -> Result<
 /// A connection over an open stream of bytes.
 pub fn over(stream: Box<dyn Stream>) -> (Client, Connection) {
     let multiplexer = Arc::new(Mutex::new(Multiplexer::default()));
-    let (wake, woken) = channel::bounded(1);
-    let connection = Connection::new(stream, multiplexer.clone(), woken, wake.downgrade());
-    (Client { multiplexer, wake }, connection)
+    let connection = Connection::new(stream, multiplexer.clone());
+    (Client(Arc::new(Handle(multiplexer))), connection)
 }
 
 impl Client {
@@ -103,8 +111,8 @@ impl Client {
             reply.unless_refused().map_err(|error| Error::login_refused(error, [user, password]))
         };
         let attempt = async |sentence: Sentence| {
-            let command = [Command { sentence, limit: None }];
-            granted(only(Calls::start(self, &command, false).wait(timeout, None).await)?)
+            let command = [Command { sentence, limit: None, is_untagged: true }];
+            granted(only(Calls::start(self, &command).wait(timeout, None).await)?)
         };
         let reply = attempt(first).await?;
         match (method, reply.ret) {
@@ -144,7 +152,7 @@ impl Client {
         timeout: Duration,
         probe: Option<&Command>,
     ) -> Vec<Answer> {
-        let answers = Calls::start(self, commands, true).wait(timeout, probe).await;
+        let answers = Calls::start(self, commands).wait(timeout, probe).await;
         answers.into_iter().map(|answer| answer.and_then(Reply::unless_refused)).collect()
     }
 
@@ -154,12 +162,7 @@ impl Client {
     }
 
     pub(super) fn multiplexer(&self) -> MutexGuard<'_, Multiplexer> {
-        lock(&self.multiplexer)
-    }
-
-    pub(super) fn wake(&self) {
-        // If the channel is full, the connection was already woken.
-        let _ = self.wake.try_send(());
+        lock(&self.0.0)
     }
 }
 
@@ -173,17 +176,16 @@ struct Calls<'c> {
 
 impl<'c> Calls<'c> {
     /// Queues the commands to be sent. Each is sent completely or not at all, even if the caller is dropped, because only
-    /// [`Connection::run`] writes. A login is sent alone, and without a tag.
-    fn start(client: &'c Client, commands: &'c [Command], is_tagged: bool) -> Self {
+    /// [`Connection::run`] writes.
+    fn start(client: &'c Client, commands: &'c [Command]) -> Self {
         let (answer, answered) = channel::bounded(commands.len().max(1));
         let began = Instant::now();
         // Under one lock, so that they are sent together.
         let mut multiplexer = client.multiplexer();
         for (at, command) in commands.iter().enumerate() {
-            multiplexer.call(command, is_tagged, at, answer.clone());
+            multiplexer.call(command, at, answer.clone());
         }
         drop(multiplexer);
-        client.wake();
         Self { client, commands, began, answered }
     }
 
@@ -199,7 +201,6 @@ impl<'c> Calls<'c> {
                 Ok(Err(_)) => break,
                 Err(waited) => {
                     self.abandon(true);
-                    self.client.wake();
                     let calls = answers.iter_mut().zip(self.commands);
                     for (answer, command) in calls.filter(|(answer, _)| answer.is_none()) {
                         let path = String::from_utf8_lossy(command.sentence.first());
@@ -233,7 +234,6 @@ impl<'c> Calls<'c> {
             match probe {
                 Some(probe) if received.is_none() && probed.is_none() && until < end => {
                     client.multiplexer().probe(probe);
-                    client.wake();
                 }
                 _ if until == end => return longest,
                 _ => return timeout,

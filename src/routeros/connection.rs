@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-use smol::channel::{Receiver, WeakSender};
 use smol::future;
 use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
@@ -33,30 +32,22 @@ pub struct Connection {
     reader: ReadHalf<Box<dyn Stream>>,
     writer: WriteHalf<Box<dyn Stream>>,
     multiplexer: Arc<Mutex<Multiplexer>>,
-    woken: Receiver<()>,
-    /// Weak, because the connection ends when the last client is dropped.
-    wake: WeakSender<()>,
     /// When the certificate of the router ends, since the Unix epoch; `None` without TLS, or if it is unknown.
     pub certificate_ends: Option<Duration>,
 }
 
 impl Connection {
-    /// A connection over an open stream of bytes, which is woken when there are bytes to send.
-    pub(super) fn new(
-        stream: Box<dyn Stream>,
-        multiplexer: Arc<Mutex<Multiplexer>>,
-        woken: Receiver<()>,
-        wake: WeakSender<()>,
-    ) -> Self {
+    /// A connection over an open stream of bytes.
+    pub(super) fn new(stream: Box<dyn Stream>, multiplexer: Arc<Mutex<Multiplexer>>) -> Self {
         let (reader, writer) = smol::io::split(stream);
-        Self { reader, writer, multiplexer, woken, wake, certificate_ends: None }
+        Self { reader, writer, multiplexer, certificate_ends: None }
     }
 
     /// Moves bytes until the connection ends, and returns the reason. Every command without an answer gets the same
     /// error.
     pub async fn run(mut self) -> Error {
-        let receiving = receive(&mut self.reader, &self.multiplexer, &self.wake);
-        let sending = send(&mut self.writer, &self.multiplexer, &self.woken);
+        let receiving = receive(&mut self.reader, &self.multiplexer);
+        let sending = send(&mut self.writer, &self.multiplexer);
         let Err(error) = future::or(receiving, sending).await;
         lock(&self.multiplexer).end(&error);
         error
@@ -73,7 +64,6 @@ impl Drop for Connection {
 async fn receive(
     stream: &mut (impl AsyncRead + Unpin),
     multiplexer: &Mutex<Multiplexer>,
-    wake: &WeakSender<()>,
 ) -> Result<Infallible, Error> {
     let mut decoder = Decoder::default();
     let mut is_first = true;
@@ -97,7 +87,7 @@ async fn receive(
             Poll::Ready(Ok(count))
         });
         let count = count.await?;
-        let has_outgoing = {
+        {
             let mut multiplexer = lock(multiplexer);
             multiplexer.usage.received_bytes += count as u64;
             multiplexer.received_at = Some(Instant::now());
@@ -105,11 +95,6 @@ async fn receive(
                 multiplexer.receive(sentence)?;
             }
             multiplexer.end_long_turn();
-            // It may have queued a `/cancel`.
-            !multiplexer.outgoing.is_empty()
-        };
-        if has_outgoing && let Some(wake) = wake.upgrade() {
-            let _ = wake.try_send(());
         }
         // A router that sends without pause must not block the executor.
         future::yield_now().await;
@@ -140,10 +125,19 @@ async fn take_turn(multiplexer: &Mutex<Multiplexer>) {
 async fn send(
     stream: &mut (impl AsyncWrite + Unpin),
     multiplexer: &Mutex<Multiplexer>,
-    woken: &Receiver<()>,
 ) -> Result<Infallible, Error> {
-    while woken.recv().await.is_ok() {
-        let bytes = std::mem::take(&mut lock(multiplexer).outgoing);
+    loop {
+        let (bytes, queued) = {
+            let mut multiplexer = lock(multiplexer);
+            (std::mem::take(&mut multiplexer.outgoing), multiplexer.queued.listen())
+        };
+        if bytes.is_empty() {
+            if lock(multiplexer).is_unused {
+                return Err(closed("the connection is no longer used"));
+            }
+            queued.await;
+            continue;
+        }
         let sent = async {
             stream.write_all(&bytes).await?;
             // TLS buffers bytes until they are flushed.
@@ -152,8 +146,6 @@ async fn send(
         sent.await.map_err(|error| connection_lost(&error))?;
         lock(multiplexer).usage.sent_bytes += bytes.len() as u64;
     }
-    // All clients were dropped, so no caller waits for an answer.
-    Err(closed("the connection is no longer used"))
 }
 
 fn closed(message: &str) -> Error {

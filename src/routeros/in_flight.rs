@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use event_listener::Event;
 use smol::channel::Sender;
 
 use super::command::{Answer, Limit, Reply};
@@ -92,7 +93,10 @@ pub(super) struct PendingChanges {
     pub(super) reply: Reply,
     /// The reason why no more changes arrive.
     pub(super) ended: Option<Error>,
-    pub(super) wake: Sender<()>,
+    /// Whether there may be something to take that the reader does not know of.
+    pub(super) is_new: bool,
+    /// Wakes the reader.
+    pub(super) woken: Event,
 }
 
 impl PendingChanges {
@@ -106,14 +110,19 @@ impl PendingChanges {
             };
             self.end(&ended);
         }
-        let _ = self.wake.try_send(());
+        self.wake();
         Ok(())
     }
 
     /// Ends the changes, unless they have ended before.
     pub(super) fn end(&mut self, error: &Error) {
         self.ended.get_or_insert_with(|| error.clone());
-        let _ = self.wake.try_send(());
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        self.is_new = true;
+        self.woken.notify(1);
     }
 }
 

@@ -1,8 +1,5 @@
 //! The `listen` command, which reports the changes of a menu as they happen.
 
-use smol::channel::{self, Receiver};
-use smol::future::pending;
-
 use super::client::Client;
 use super::command::Command;
 use super::error::Error;
@@ -16,8 +13,6 @@ use super::rows::Rows;
 pub struct Listen {
     client: Client,
     tag: u64,
-    /// Receives a message when there may be something to take.
-    woken: Receiver<()>,
 }
 
 impl Client {
@@ -25,20 +20,22 @@ impl Client {
     ///
     /// RouterOS does not report the rows that exist already: print them after this.
     pub fn listen(&self, command: &Command) -> Listen {
-        let (wake, woken) = channel::bounded(1);
-        let tag = self.multiplexer().listen(&command.sentence, wake);
-        self.wake();
-        Listen { client: self.clone(), tag, woken }
+        let tag = self.multiplexer().listen(&command.sentence);
+        Listen { client: self.clone(), tag }
     }
 }
 
 impl Listen {
     /// Waits until there may be changes. Dropping the future does not lose changes.
     pub async fn changed(&self) {
-        // The end of the connection also wakes the reader, and `take` then returns the error. A closed channel must not
-        // wake it: a reader in a loop would block the executor.
-        if self.woken.recv().await.is_err() {
-            pending::<()>().await;
+        // The end of the connection also wakes the reader, and `take` then returns the error. It does so once: a reader in
+        // a loop would block the executor.
+        loop {
+            let changed = self.client.multiplexer().changed(self.tag);
+            match changed {
+                Some(changed) => changed.await,
+                None => return,
+            }
         }
     }
 
@@ -56,7 +53,6 @@ impl Listen {
 impl Drop for Listen {
     fn drop(&mut self) {
         self.client.multiplexer().unlisten(self.tag);
-        self.client.wake();
     }
 }
 
@@ -89,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_channel_wakes_nobody() {
+    fn a_listen_that_was_stopped_wakes_nobody() {
         let (listen, _connection, _far) = listen();
         smol::block_on(async {
             // The first check is always worthwhile.

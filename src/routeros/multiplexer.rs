@@ -1,15 +1,17 @@
 //! The commands in flight over one connection, and the routing of answers to them by tag.
 //!
 //! No I/O. A tag is used again once its answer has ended, because a short one saves bytes in each sentence of an answer.
+//! One command at a time may have none, see [`Command::untagged`]: all sentences without a tag belong to it, until its
+//! answer has ended. It can't be cancelled: a `/cancel` without a tag would cancel all commands.
 //! The memory of a connection is bounded: one answer by [`MAX_ROWS`], all answers together by [`MAX_REPLY`].
 //! Unsolicited sentences are dropped, up to [`MAX_UNSOLICITED`] in a row. An answer is truncated if it exceeds its
 //! command's limit, if other answers need its memory, or if it does not fit into the memory that all connections share,
 //! see [`Replies`](crate::memory::Replies). The router is then asked to stop, and the rest of the answer is dropped.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use event_listener::{Event, EventListener};
 use smol::channel::Sender;
 
 use super::command::{Command, Reply};
@@ -60,10 +62,14 @@ pub struct ConnectionUsage {
 pub(super) struct Multiplexer {
     /// No tag up to this one is used again.
     retired: u64,
-    /// Commands whose answer has not ended, by tag. A login has no tag.
-    in_flight: BTreeMap<Option<u64>, InFlight>,
+    /// Commands whose answer has not ended, with their tags. There are few, and on an idle connection only a `listen`.
+    in_flight: Vec<(Option<u64>, InFlight)>,
     /// Bytes to be sent: whole sentences in their order.
     pub(super) outgoing: Vec<u8>,
+    /// Wakes the connection: there are bytes to be sent, or it is no longer used.
+    pub(super) queued: Event,
+    /// Whether all clients were dropped, so that no caller waits for an answer.
+    pub(super) is_unused: bool,
     /// The reason why no more commands are accepted.
     ended: Option<Error>,
     /// Unsolicited sentences since the last solicited one.
@@ -83,30 +89,41 @@ pub(super) struct Multiplexer {
 impl Multiplexer {
     /// The smallest tag of which no answer is in flight. It is not 0.
     fn free_tag(&self) -> u64 {
-        let is_free = |tag: &u64| !self.in_flight.contains_key(&Some(*tag));
+        let is_free = |tag: &u64| self.position(Some(*tag)).is_none();
         (self.retired + 1..u64::MAX).find(is_free).unwrap_or(u64::MAX)
     }
 
-    /// Queues a command to be sent, with a tag unless it is a login. `answer` receives its reply, or the error, with
-    /// its place `at`.
-    pub(super) fn call(&mut self, command: &Command, is_tagged: bool, at: usize, answer: Sender<Answered>) {
-        let tag = is_tagged.then(|| self.free_tag());
+    fn position(&self, tag: Option<u64>) -> Option<usize> {
+        self.in_flight.iter().position(|(other, _)| *other == tag)
+    }
+
+    fn remove(&mut self, tag: Option<u64>) -> Option<InFlight> {
+        let (_, removed) = self.in_flight.swap_remove(self.position(tag)?);
+        if self.in_flight.len() <= 1 {
+            self.in_flight.shrink_to_fit();
+        }
+        Some(removed)
+    }
+
+    /// Queues a command to be sent. `answer` receives its reply, or the error, with its place `at`.
+    pub(super) fn call(&mut self, command: &Command, at: usize, answer: Sender<Answered>) {
+        let lacks_tag = command.is_untagged && self.position(None).is_none();
+        let tag = (!lacks_tag).then(|| self.free_tag());
         if let Err(error) = self.queue(&command.sentence, tag) {
             let _ = answer.try_send((at, Err(error)));
             return;
         }
         let (reply, began) = (self.new_reply(), Instant::now());
         let pending = PendingReply { reply, limit: command.limit, began, at, answer };
-        self.in_flight.insert(tag, InFlight::Reply(pending));
+        self.in_flight.push((tag, InFlight::Reply(pending)));
     }
 
-    /// Queues a `listen` to be sent, and returns its tag. `wake` receives a message when there is something to take.
-    pub(super) fn listen(&mut self, sentence: &Sentence, wake: Sender<()>) -> u64 {
+    /// Queues a `listen` to be sent, and returns its tag.
+    pub(super) fn listen(&mut self, sentence: &Sentence) -> u64 {
         let tag = self.free_tag();
         let ended = self.queue(sentence, Some(tag)).err();
-        let _ = wake.try_send(());
-        let pending = PendingChanges { reply: self.new_reply(), ended, wake };
-        self.in_flight.insert(Some(tag), InFlight::Listen(pending));
+        let pending = PendingChanges { reply: self.new_reply(), ended, is_new: true, woken: Event::new() };
+        self.in_flight.push((Some(tag), InFlight::Listen(pending)));
         tag
     }
 
@@ -122,6 +139,7 @@ impl Multiplexer {
             return Err(Error::new(Cause::QueryTimeout, "the router has stopped reading"));
         }
         sentence.encode_tagged(tag, &mut self.outgoing);
+        self.queued.notify(1);
         self.usage.commands += 1;
         Ok(())
     }
@@ -135,10 +153,12 @@ impl Multiplexer {
         }
     }
 
-    /// Queues a `/cancel` of a command. The rest of its answer is dropped.
-    fn cancel(&mut self, tag: u64) {
-        self.drop_rest(Some(tag));
-        self.queue_unanswered(&Sentence::from_words(["/cancel".into(), format!("=tag={tag}")]));
+    /// Queues a `/cancel` of a command, if it has a tag. The rest of its answer is dropped.
+    fn cancel(&mut self, tag: Option<u64>) {
+        self.drop_rest(tag);
+        if let Some(tag) = tag {
+            self.queue_unanswered(&Sentence::from_words(["/cancel".into(), format!("=tag={tag}")]));
+        }
     }
 
     /// Queues a probe of a silent router: any bytes that arrive show that it is alive.
@@ -149,15 +169,21 @@ impl Multiplexer {
 
     /// Drops the answers to commands whose caller no longer receives them, and if it `gave_up`, cancels the commands.
     pub(super) fn abandon(&mut self, gave_up: bool) {
-        let abandoned = |(tag, one): (&Option<u64>, &InFlight)| {
+        let abandoned = |(tag, one): &(_, InFlight)| {
             matches!(one, InFlight::Reply(pending) if pending.answer.is_closed()).then_some(*tag)
         };
         for tag in self.in_flight.iter().filter_map(abandoned).collect::<Vec<_>>() {
-            match tag {
-                Some(tag) if gave_up => self.cancel(tag),
-                _ => self.drop_rest(tag),
-            }
+            if gave_up { self.cancel(tag) } else { self.drop_rest(tag) }
         }
+    }
+
+    /// Waits for changes of a `listen`; `None` if there may be some to take since the last call.
+    pub(super) fn changed(&mut self, tag: u64) -> Option<EventListener> {
+        let Some(InFlight::Listen(pending)) = find(&mut self.in_flight, Some(tag)) else {
+            // Nothing more arrives.
+            return Some(Event::new().listen());
+        };
+        (!std::mem::take(&mut pending.is_new)).then(|| pending.woken.listen())
     }
 
     /// Takes the changes that have arrived for a `listen`.
@@ -166,16 +192,14 @@ impl Multiplexer {
     ///
     /// Why no more changes arrive, once all have been taken.
     pub(super) fn take_changes(&mut self, tag: u64) -> Result<Rows, Error> {
-        let Some(InFlight::Listen(pending)) = self.in_flight.get_mut(&Some(tag)) else {
+        let Some(InFlight::Listen(pending)) = find(&mut self.in_flight, Some(tag)) else {
             return Ok(Rows::default());
         };
         match &pending.ended {
             Some(error) if pending.reply.rows.is_empty() => Err(error.clone()),
             ended => {
-                // One message may announce both the last change and the end.
-                if ended.is_some() {
-                    let _ = pending.wake.try_send(());
-                }
+                // The last change and the end may arrive together.
+                pending.is_new = ended.is_some();
                 pending.reply.held.release();
                 Ok(std::mem::take(&mut pending.reply.rows))
             }
@@ -184,15 +208,15 @@ impl Multiplexer {
 
     /// Ends a `listen`. Asks the router to stop, unless it has.
     pub(super) fn unlisten(&mut self, tag: u64) {
-        let removed = self.in_flight.remove(&Some(tag));
+        let removed = self.remove(Some(tag));
         if matches!(removed, Some(InFlight::Listen(PendingChanges { ended: None, .. }))) {
-            self.cancel(tag);
+            self.cancel(Some(tag));
         }
     }
 
     /// Ends the connection: each command without an answer gets the error, and so does each later one.
     pub(super) fn end(&mut self, error: &Error) {
-        self.in_flight.retain(|_, in_flight| {
+        self.in_flight.retain_mut(|(_, in_flight)| {
             match in_flight {
                 InFlight::Reply(pending) => drop(pending.answer.try_send((pending.at, Err(error.clone())))),
                 InFlight::Listen(pending) => pending.end(error),
@@ -214,7 +238,7 @@ impl Multiplexer {
         }
         // The client's tags are numbers from 1 on.
         let tag = sentence.tag().map(|tag| value::number(tag).unwrap_or(0));
-        match self.in_flight.get_mut(&tag) {
+        match find(&mut self.in_flight, tag) {
             Some(InFlight::Listen(pending)) => {
                 self.unsolicited_run = 0;
                 let growth = pending.reply.growth(sentence);
@@ -232,7 +256,7 @@ impl Multiplexer {
                 pending.reply.held.add(growth);
                 self.hold_within_limits(growth)?;
                 // The limits may just have truncated this reply.
-                if let Some(InFlight::Reply(pending)) = self.in_flight.get_mut(&tag)
+                if let Some(InFlight::Reply(pending)) = find(&mut self.in_flight, tag)
                     && pending.receive(sentence)?
                 {
                     self.answer(tag);
@@ -246,7 +270,7 @@ impl Multiplexer {
                     return Err(protocol(message));
                 }
                 if sentence.first() == b"!done" {
-                    self.in_flight.remove(&tag);
+                    self.remove(tag);
                 }
             }
             None => {
@@ -262,7 +286,7 @@ impl Multiplexer {
 
     /// Sends the reply with this tag to its caller.
     fn answer(&mut self, tag: Option<u64>) {
-        if let Some(InFlight::Reply(pending)) = self.in_flight.remove(&tag) {
+        if let Some(InFlight::Reply(pending)) = self.remove(tag) {
             self.usage.answered += 1;
             pending.finish();
         }
@@ -270,25 +294,23 @@ impl Multiplexer {
 
     /// Ends an answer with what arrived so far, and asks the router to stop.
     fn truncate(&mut self, tag: Option<u64>, lacks_memory: bool) {
-        if let Some(InFlight::Reply(PendingReply { reply, .. })) = self.in_flight.get_mut(&tag) {
+        if let Some(InFlight::Reply(PendingReply { reply, .. })) = find(&mut self.in_flight, tag) {
             (reply.is_truncated, reply.lacks_memory) = (true, lacks_memory);
         }
         self.answer(tag);
-        // Only a login has no tag, and it has no limit.
-        if let Some(tag) = tag {
-            self.cancel(tag);
-        }
+        self.cancel(tag);
     }
 
     /// Drops all sentences that still arrive for this tag. It is not free before the last of them.
     fn drop_rest(&mut self, tag: Option<u64>) {
         let dropped = self.in_flight.iter().filter(|(_, one)| matches!(one, InFlight::Dropped(_)));
-        let tags: Vec<u64> = dropped.filter_map(|(tag, _)| *tag).collect();
-        if tags.len() >= MAX_DROPPED_ANSWERS {
-            self.in_flight.remove(&Some(tags[0]));
-            self.retired = self.retired.max(tags[0]);
+        let tags = dropped.filter_map(|(tag, _)| *tag);
+        if let Some(lowest) = tags.clone().min().filter(|_| tags.count() >= MAX_DROPPED_ANSWERS) {
+            self.remove(Some(lowest));
+            self.retired = self.retired.max(lowest);
         }
-        self.in_flight.insert(tag, InFlight::Dropped(0));
+        self.remove(tag);
+        self.in_flight.push((tag, InFlight::Dropped(0)));
     }
 
     /// Keeps all answers in flight within [`MAX_REPLY`] after a `growth`: truncates the largest answer that has its own
@@ -297,7 +319,7 @@ impl Multiplexer {
         if growth == 0 {
             return Ok(());
         }
-        let is_within = self.in_flight.values().map(InFlight::cost).sum::<usize>() <= MAX_REPLY;
+        let is_within = self.costs().sum::<usize>() <= MAX_REPLY;
         if is_within && !self.account.is_full(self.largest()) || self.truncate_largest(is_within) {
             return Ok(());
         }
@@ -308,18 +330,22 @@ impl Multiplexer {
         }))
     }
 
+    fn costs(&self) -> impl Iterator<Item = usize> {
+        self.in_flight.iter().map(|(_, in_flight)| in_flight.cost())
+    }
+
     fn largest(&self) -> usize {
-        self.in_flight.values().map(InFlight::cost).max().unwrap_or_default()
+        self.costs().max().unwrap_or_default()
     }
 
     /// Truncates the largest answer that has a limit, or, if the shared memory is full, the largest answer that is not
-    /// small. A login has no tag and is never truncated. Returns whether an answer was truncated.
+    /// small. Returns whether an answer was truncated.
     pub(super) fn truncate_largest(&mut self, lacks_memory: bool) -> bool {
         let small = self.account.small();
         let candidates = self.in_flight.iter().filter_map(|(tag, in_flight)| {
             let InFlight::Reply(pending) = in_flight else { return None };
             let bytes = pending.reply.held.bytes();
-            let may = if lacks_memory { tag.is_some() && bytes > small } else { pending.limit.is_some() };
+            let may = if lacks_memory { bytes > small } else { pending.limit.is_some() };
             may.then_some((bytes, *tag))
         });
         let Some((_, tag)) = candidates.max() else { return false };
@@ -336,7 +362,7 @@ impl Multiplexer {
     pub(super) fn begin_turn(&mut self, turn: Turn) {
         let turn = Arc::new(turn);
         self.turn = Arc::downgrade(&turn);
-        for reply in self.in_flight.values_mut().filter_map(InFlight::reply) {
+        for reply in self.in_flight.iter_mut().filter_map(|(_, in_flight)| in_flight.reply()) {
             reply.held.keep(turn.clone());
         }
     }
@@ -348,6 +374,11 @@ impl Multiplexer {
             self.truncate_largest(true);
         }
     }
+}
+
+/// The command with this tag.
+fn find(in_flight: &mut [(Option<u64>, InFlight)], tag: Option<u64>) -> Option<&mut InFlight> {
+    in_flight.iter_mut().find(|(other, _)| *other == tag).map(|(_, in_flight)| in_flight)
 }
 
 /// `!fatal` carries its reason as a bare word; some servers send it as `=message=`.

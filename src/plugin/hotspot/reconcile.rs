@@ -315,6 +315,8 @@ impl<'h> SessionTable<'h> {
         let sessions = &mut self.hotspot.sessions;
         let mut at = 0..;
         sessions.retain(|_| at.next().is_some_and(|at| !self.lookup.removed.contains(&at)));
+        // The list grows by half of itself or more, and stays until the next change.
+        sessions.shrink_to_fit();
         let cost: usize = sessions.iter().map(Session::cost).sum();
         if sessions.len() > MAX_ROWS || cost > max_bytes {
             let message = format!(

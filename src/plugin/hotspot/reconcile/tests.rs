@@ -78,6 +78,7 @@ impl Scenario {
         let Some(hotspot) = &self.hotspot else { panic!("no answer yet") };
         let there: Vec<&str> = hotspot.sessions.iter().map(Session::user).collect();
         assert_eq!(there.join(" "), users);
+        assert_eq!(hotspot.sessions.capacity(), there.len(), "spare memory");
         assert_eq!(hotspot.counts(), Counts { logins, logouts, ..Counts::default() });
     }
 
