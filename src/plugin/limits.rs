@@ -55,10 +55,16 @@ pub const MAX_ID: usize = 32;
 /// The rows that are read, and the number of rows that are left out because of their `.id`. RouterOS sometimes sends a
 /// bare `!re`, which is not a row.
 pub(super) fn usable(rows: &Rows) -> (Vec<SentenceRef<'_>>, usize) {
-    let rows = rows.iter().filter(|row| row.attributes().next().is_some());
-    let (usable, left_out): (Vec<_>, Vec<_>) =
-        rows.partition(|row| row.get(".id").is_none_or(|id| id.len() <= MAX_ID));
-    (usable, left_out.len())
+    let mut usable = Vec::with_capacity(rows.len());
+    let mut left_out = 0;
+    for row in rows.iter() {
+        match row.get(".id") {
+            Some(id) if id.len() > MAX_ID => left_out += 1,
+            None if row.attributes().next().is_none() => {}
+            _ => usable.push(row),
+        }
+    }
+    (usable, left_out)
 }
 
 /// The message about the rows that were left out because of their `.id`; `None` if there are none.

@@ -27,9 +27,7 @@ mod table;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Moment;
 use crate::routeros::client::Command;
-use crate::routeros::codepage::Codepage;
 use crate::routeros::error::Error;
 
 pub use answer::{Answer, Partial, partial};
@@ -146,23 +144,12 @@ impl Plugin {
             .map(|_| hotspot::command::refresh_figures())
     }
 
-    /// The command for what the answers to [`Self::figures`] lack, which were queried at `asked`.
-    pub fn missing(
-        &self,
-        answers: &[Answer],
-        previous: &Data,
-        asked: Moment,
-        codepage: &'static Codepage,
-    ) -> Option<Command> {
-        hotspot::missing(answers, previous.hotspot()?, asked, codepage)
-    }
-
     /// The command that counts the rows of the first of [`Self::commands`], where a check of that list is worthwhile.
     pub fn count(&self) -> Option<Command> {
         (*self == Self::Hotspot).then(hotspot::command::count_sessions)
     }
 
-    /// Reads the answers, in the order of [`Self::commands`], or of [`Self::figures`] and [`Self::missing`], after the
+    /// Reads the answers, in the order of [`Self::commands`], or of [`Self::figures`] and [`Data::lacking`], after the
     /// `previous` data from this router. An absent or malformed property is unknown and does not cause an error.
     ///
     /// # Errors

@@ -95,9 +95,12 @@ impl<'b> SentenceRef<'b> {
 
     /// The value of the attribute `key`; the first one if a key is repeated.
     pub fn get(self, key: &str) -> Option<&'b [u8]> {
-        self.words().find_map(|word| match word.strip_prefix(b"=")?.strip_prefix(key.as_bytes())? {
-            [b'=', value @ ..] => Some(value),
-            rest => rest.is_empty().then_some(rest),
+        self.words().find_map(|word| {
+            let [b'=', word @ ..] = word else { return None };
+            match word.strip_prefix(key.as_bytes())? {
+                [b'=', value @ ..] => Some(value),
+                rest => rest.is_empty().then_some(rest),
+            }
         })
     }
 
@@ -224,9 +227,11 @@ impl fmt::Debug for Sentence {
 }
 
 /// Splits `=key=value` at the second `=`, because a value may contain more of them. `=key` alone has an empty value; a
-/// word of another form is not an attribute.
+/// word of another form is not an attribute. It is inlined like [`take_word`].
+#[allow(clippy::inline_always)]
+#[inline(always)]
 pub fn attribute(word: &[u8]) -> Option<(&[u8], &[u8])> {
-    let rest = word.strip_prefix(b"=")?;
+    let [b'=', rest @ ..] = word else { return None };
     match rest.iter().position(|&byte| byte == b'=') {
         Some(at) => Some((&rest[..at], &rest[at + 1..])),
         None => Some((rest, b"")),

@@ -259,27 +259,19 @@ impl<'c> SiteSession<'c> {
             let counted = answers.pop();
             Some((count, self.row_check.compare(answers.get(at), counted.as_ref())?))
         });
-        self.complete(&due, &mut begins, &mut answers, asked_at).await?;
-        let now = Moment::now();
         let mut readings = Vec::with_capacity(due.len());
         let mut has_discrepancy = None;
-        let ends = begins.iter().skip(1).copied().chain([answers.len()]);
-        for ((plugin, &begin), end) in due.iter().zip(&begins).zip(ends) {
-            let own = answers.get(begin..end).unwrap_or_default();
-            // The declaration may have changed meanwhile. The answers are not valid for the new one.
-            let Some(before) = self.reading(plugin) else { continue };
-            let is_followed = self.listen_tracker.follows(plugin.name());
-            let after = self.read(&before, is_followed, own, [asked_at, now]);
+        for (plugin, begin) in due.iter().zip(begins).rev() {
+            let Some(after) = self.read(plugin, answers.split_off(begin), asked_at).await? else { continue };
             if after.error.as_ref().is_some_and(|error| refuses(plugin, error.cause)) {
                 self.refused.push(plugin.clone());
             }
-            if is_followed && after.error.is_none() {
+            if self.listen_tracker.follows(plugin.name()) && after.error.is_none() {
                 has_discrepancy = Some(after.data.as_ref().is_some_and(|data| data.has_discrepancy()));
             }
             readings.push(after);
         }
-        // Publishing may need the memory.
-        drop(answers);
+        let now = Moment::now();
         let is_internal = due.first().is_some_and(Plugin::is_internal);
         self.publish(readings, uptime, now, (!is_internal).then(|| now.since(asked_at)));
         if let Some((count, first)) = unconfirmed {
@@ -304,53 +296,40 @@ impl<'c> SiteSession<'c> {
         plugin.commands()
     }
 
-    /// Queries what answers with figures only lack. Those of a plugin begin at its place in `begins`.
-    async fn complete(
+    /// The reading of a plugin after these answers to a query at `asked_at`. What they lack is queried first. `None` if the
+    /// declaration has changed meanwhile: the answers are not valid for the new one.
+    async fn read(
         &mut self,
-        due: &[Plugin],
-        begins: &mut [usize],
-        answers: &mut Vec<Answer>,
+        plugin: &Plugin,
+        mut answers: Vec<Answer>,
         asked_at: Moment,
-    ) -> Result<(), Error> {
-        for (at, plugin) in due.iter().enumerate() {
-            let end = begins.get(at + 1).copied().unwrap_or(answers.len());
-            let own = answers.get(begins[at]..end).unwrap_or_default();
-            let reading = self.reading(plugin);
-            let data = reading.as_ref().and_then(|reading| reading.data.as_deref());
-            let missing = data.and_then(|data| plugin.missing(own, data, asked_at, self.config.codepage));
-            let Some(command) = missing else { continue };
-            let waited = Moment::now().since(asked_at);
-            let late = |reply: Reply| Reply { took: reply.took + waited, ..reply };
-            let more = self.ask(&[command]).await?;
-            answers.splice(end..end, more.into_iter().map(|answer| answer.map(late)));
-            begins.iter_mut().skip(at + 1).for_each(|begin| *begin += 1);
-            // A change was missed: there may be others, which the figures do not reveal.
-            self.whole_due = Instant::now();
+    ) -> Result<Option<Reading>, Error> {
+        loop {
+            let Some(before) = self.reading(plugin) else { return Ok(None) };
+            let is_followed = self.listen_tracker.follows(plugin.name());
+            let changes = if is_followed { self.listen_tracker.take() } else { Rows::default() };
+            let following = if is_followed { self.listen_tracker.following(&changes) } else { Following::No };
+            let missed = missed_events(&before);
+            let mut after = before.after(&answers, asked_at, Moment::now(), self.config.codepage, following);
+            let data = after.data.as_ref().filter(|_| after.error.is_none());
+            if let Some(command) = data.and_then(|data| data.lacking()) {
+                let waited = Moment::now().since(asked_at);
+                let late = |reply: Reply| Reply { took: reply.took + waited, ..reply };
+                answers.extend(self.ask(&[command]).await?.into_iter().map(|answer| answer.map(late)));
+                // A change was missed: there may be others, which the figures do not reveal.
+                self.whole_due = Instant::now();
+                continue;
+            }
+            if after.error.is_none() && after.partial.is_none() {
+                after.partial = self.row_check.partial().filter(|_| plugin.count().is_some()).map(Into::into);
+            }
+            if is_followed && after.error.is_none() {
+                self.listen_tracker.answered(missed_events(&after) > missed);
+            } else if is_followed {
+                self.listen_tracker.unanswered();
+            }
+            return Ok(Some(after));
         }
-        Ok(())
-    }
-
-    /// The reading of a plugin after these answers, with the moments of the query and of their arrival.
-    fn read(
-        &mut self,
-        before: &Reading,
-        is_followed: bool,
-        answers: &[Answer],
-        [asked_at, now]: [Moment; 2],
-    ) -> Reading {
-        let changes = if is_followed { self.listen_tracker.take() } else { Rows::default() };
-        let following = if is_followed { self.listen_tracker.following(&changes) } else { Following::No };
-        let mut after = before.clone().after(answers, asked_at, now, self.config.codepage, following);
-        if after.error.is_none() && after.partial.is_none() {
-            after.partial =
-                self.row_check.partial().filter(|_| before.plugin.count().is_some()).map(Into::into);
-        }
-        if is_followed && after.error.is_none() {
-            self.listen_tracker.answered(missed_events(&after) > missed_events(before));
-        } else if is_followed {
-            self.listen_tracker.unanswered();
-        }
-        after
     }
 
     fn reading(&self, plugin: &Plugin) -> Option<Reading> {

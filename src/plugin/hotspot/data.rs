@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::command::SESSION;
+use super::command::{self, SESSION};
 use super::rates::{Meter, Rates};
 use super::session::Session;
 use crate::clock::Moment;
 use crate::memory::{self, ALLOCATION};
+use crate::routeros::client::Command;
 
 /// The sessions and users of a hotspot, and counts of events since the agent's first read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Hotspot {
     pub servers: BTreeMap<String, Counts>,
     /// Logins and logouts that an answer revealed although a `listen` should have reported them.
     pub missed_events: u64,
+    /// The ids of sessions of which an answer with figures only does not show enough. Data with such is never kept.
+    pub(super) lacking: Vec<Vec<u8>>,
     /// Sessions of the last answer that were left out because of their `.id`.
     pub(in crate::plugin) left_out: usize,
     /// Whether some sessions are not kept. A session that appears may then be older.
@@ -103,6 +106,12 @@ impl Hotspot {
     /// Whether the next refresh may query figures only: all sessions are known.
     pub(in crate::plugin) fn is_complete(&self) -> bool {
         self.has_baseline && !self.is_truncated && !self.has_discrepancy()
+    }
+
+    /// The command for the whole rows of the sessions of which an answer with figures does not show enough.
+    pub(in crate::plugin) fn lacking(&self) -> Option<Command> {
+        let ids: Vec<&[u8]> = self.lacking.iter().map(Vec::as_slice).collect();
+        (!ids.is_empty()).then(|| command::sessions_at(&ids))
     }
 
     /// Bytes of memory that it takes.

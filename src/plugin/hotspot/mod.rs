@@ -14,9 +14,6 @@ mod user;
 use super::answer::{Answer, first};
 use super::context::ReadContext;
 use super::limits;
-use crate::clock::Moment;
-use crate::routeros::client::Command;
-use crate::routeros::codepage::Codepage;
 use crate::routeros::error::Error;
 use crate::routeros::value;
 use crate::routeros::wire::SentenceRef;
@@ -33,7 +30,10 @@ pub use user::{Used, User};
 /// The number of commands in [`command::refresh`]. A refresh of figures has fewer.
 const WHOLE_REFRESH: usize = 4;
 
-/// Reads the answers to [`command::refresh`], or those to [`command::refresh_figures`] and to what is [`missing`] in them.
+/// The number of commands in [`command::refresh_figures`]. What is lacking follows, see [`lacking`].
+const FIGURES_REFRESH: usize = 2;
+
+/// Reads the answers to [`command::refresh`], or those to [`command::refresh_figures`] and to what is [`lacking`] in them.
 pub(super) fn read(
     answers: &[Answer],
     previous: Option<&Hotspot>,
@@ -46,11 +46,16 @@ pub(super) fn read(
     let (rows, left_out) = limits::usable(&active.rows);
     hotspot.left_out = left_out;
     let has_figures_only = answers.len() < WHOLE_REFRESH;
-    let missing = reply(2).filter(|_| has_figures_only).map(|reply| limits::usable(&reply.rows).0);
-    let rows = missing.into_iter().flatten().chain(rows);
-    let unknown = Hotspot::default();
-    let sessions = sessions(rows, previous.unwrap_or(&unknown), has_figures_only, context);
+    // The router may ignore the list of properties.
+    let is_whole = !has_figures_only || rows.first().is_some_and(|row| row.get("user").is_some());
+    let kind = if is_whole { RowKind::Whole } else { RowKind::Figures };
+    let more = reply(FIGURES_REFRESH).filter(|_| has_figures_only);
+    let more = more.into_iter().flat_map(|reply| limits::usable(&reply.rows).0);
+    let rows = more.map(|row| (row, RowKind::Whole)).chain(rows.into_iter().map(|row| (row, kind)));
+    let (unknown, mut lacking) = (Hotspot::default(), Vec::new());
+    let sessions = sessions(rows, previous.unwrap_or(&unknown), &mut lacking, context);
     hotspot.reconcile(sessions, Extent::of(active), previous.is_none(), context)?;
+    hotspot.lacking = if answers.len() == FIGURES_REFRESH { lacking } else { Vec::new() };
     let users = reply(1).and_then(|reply| reply.ret.as_deref()).and_then(value::number);
     if !has_figures_only {
         let names =
@@ -69,52 +74,30 @@ pub(super) fn read(
     Ok(hotspot)
 }
 
-/// The command for the whole rows of those sessions of which an answer with figures does not show enough: they are
-/// unknown, or may be other sessions than the known ones.
-pub(super) fn missing(
-    answers: &[Answer],
-    known: &Hotspot,
-    asked: Moment,
-    codepage: &'static Codepage,
-) -> Option<Command> {
-    let figures = first(answers).ok().filter(|_| answers.len() < WHOLE_REFRESH)?;
-    let took = figures.took;
-    let context = ReadContext { took, ..ReadContext::new(asked.after(took), codepage) };
-    let mut lookup = Lookup::default();
-    let is_missing = |row: &SentenceRef| {
-        let at = lookup.find(&known.sessions, row.get(".id").unwrap_or_default());
-        at.is_none_or(|at| known.sessions[at].is_doubtful(*row, &context)) && !is_whole(*row)
-    };
-    let rows = limits::usable(&figures.rows).0;
-    let ids: Vec<&[u8]> = rows.into_iter().filter(is_missing).filter_map(|row| row.get(".id")).collect();
-    (!ids.is_empty()).then(|| command::sessions_at(&ids))
-}
-
-/// Whether a row in an answer with figures has all properties, because it was queried so, or because the router ignores
-/// the list of properties.
-fn is_whole(row: SentenceRef) -> bool {
-    row.get("user").is_some()
-}
-
 /// The sessions of these rows. Of rows with figures, those of unknown sessions and of others than the known ones are left
-/// out: the next whole answer has them.
+/// out. The ids of sessions of which such rows do not show enough are added to `lacking`: they are unknown, or may be
+/// others than the known ones.
 fn sessions<'r>(
-    rows: impl Iterator<Item = SentenceRef<'r>>,
+    rows: impl Iterator<Item = (SentenceRef<'r>, RowKind)>,
     known: &Hotspot,
-    has_figures_only: bool,
+    lacking: &mut Vec<Vec<u8>>,
     context: &ReadContext,
 ) -> impl Iterator<Item = Session> {
     let (mut lookup, unknown) = (Lookup::default(), Session::default());
-    let session = move |row: SentenceRef| {
-        let at = lookup.find(&known.sessions, row.get(".id").unwrap_or_default());
-        let known = at.map(|at| &known.sessions[at]);
-        if !has_figures_only || is_whole(row) {
-            return Some(known.unwrap_or(&unknown).after(row, RowKind::Whole, context));
+    rows.filter_map(move |(row, kind)| {
+        let id = row.get(".id").unwrap_or_default();
+        let known = lookup.find(&known.sessions, id).map(|at| &known.sessions[at]);
+        if kind == RowKind::Whole {
+            return Some(known.unwrap_or(&unknown).after(row, kind, context));
         }
-        let session = known?.after(row, RowKind::Figures, context);
-        known?.is_same(&session, context.took).then_some(session)
-    };
-    rows.filter_map(session)
+        let known_and_now = known.map(|known| (known, known.after(row, kind, context)));
+        let is_clear = known_and_now.as_ref().is_some_and(|(known, now)| !known.is_doubtful(now, context));
+        if !is_clear {
+            lacking.push(id.to_vec());
+        }
+        let (known, now) = known_and_now?;
+        (is_clear || known.is_same(&now, context.took)).then_some(now)
+    })
 }
 
 #[cfg(test)]
@@ -122,8 +105,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::clock::Moment;
     use crate::plugin::Following;
     use crate::routeros::client::Reply;
+    use crate::routeros::codepage::Codepage;
     use crate::routeros::error::Cause;
     use crate::routeros::wire::Sentence;
 
@@ -278,6 +263,7 @@ mod tests {
     #[test]
     fn whole_rows_are_queried_of_unknown_and_of_doubtful_sessions() {
         let (known, context) = known();
+        let lacking = |rows: &[&str]| super::read(&figures(rows), Some(&known), &context).unwrap().lacking();
         for (row, is_missing) in [
             ("=.id=*A0A0001 =uptime=1h2m30s =bytes-in=100", false),
             // The answer was a little late.
@@ -292,15 +278,14 @@ mod tests {
             ("=.id=*A0A0001 =uptime=29s =bytes-in=0 =user=bola", false),
         ] {
             let expected = is_missing.then(|| command::session_at(b"*A0A0001"));
-            assert_eq!(missing(&figures(&[row]), &known, context.now, context.codepage), expected, "{row}");
+            assert_eq!(lacking(&[row]), expected, "{row}");
         }
         let rows: Vec<String> = (2..=20).map(|n| format!("=.id=*{n} =uptime=1s")).collect();
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
         for (count, commands) in
             [(2, command::sessions_at(&[b"*2", b"*3"])), (19, command::refresh().swap_remove(0))]
         {
-            let answers = figures(&rows[..count]);
-            assert_eq!(missing(&answers, &known, context.now, context.codepage), Some(commands));
+            assert_eq!(lacking(&rows[..count]), Some(commands));
         }
     }
 

@@ -145,14 +145,16 @@ impl Session {
                 texts[at].get_or_insert(b"");
             }
         }
-        Self { texts: self.texts.with(&texts, context.codepage), ..session }
+        if kind != RowKind::Figures {
+            session.texts = self.texts.with(&texts, context.codepage);
+        }
+        session
     }
 
-    /// Whether a row with figures only may belong to another session than this one: the uptime or a counter fell, or the
-    /// uptime increased too little or too much, as in an answer from before this session. A session that has no time
-    /// left now has a new limit, or ends.
-    pub(super) fn is_doubtful(&self, row: SentenceRef, context: &ReadContext) -> bool {
-        let now = self.after(row, RowKind::Figures, context);
+    /// Whether a row with figures only may belong to another session than this one, which it made to `now`: the uptime or
+    /// a counter fell, or the uptime increased too little or too much, as in an answer from before this session. A session
+    /// that has no time left now has a new limit, or ends.
+    pub(super) fn is_doubtful(&self, now: &Self, context: &ReadContext) -> bool {
         let is_younger = match (self.reported_login, now.reported_login) {
             (Some(known), Some(login)) => {
                 now.uptime < self.uptime

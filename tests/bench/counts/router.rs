@@ -52,8 +52,13 @@ impl State {
             b"/system/health/print" => vec![row(&[("name", "temperature"), ("value", "44"), ("type", "C")])],
             _ => Vec::new(),
         };
+        let properties = command.get(".proplist").unwrap_or_default();
         for row in rows {
-            let words = [&b"!re"[..], tag].into_iter().chain(row.words());
+            let is_listed =
+                |(key, _): &(&[u8], &[u8])| properties.split(|byte| *byte == b',').any(|of| of == *key);
+            let mut listed = Sentence::default();
+            row.attributes().filter(is_listed).for_each(|(key, value)| listed.push_attribute(key, value));
+            let words = [&b"!re"[..], tag].into_iter().chain(listed.words());
             Sentence::from_words(words).encode(&mut self.replies);
         }
         let mut done = Sentence::from_words([b"!done", tag]);

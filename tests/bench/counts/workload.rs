@@ -10,7 +10,7 @@ use phsweb_agent::config::Http;
 use phsweb_agent::history::History;
 use phsweb_agent::http::{Dependencies, Dispatcher, HandlerOutput, HeaderField, Method, Request};
 use phsweb_agent::net::proxy::ProxySettings;
-use phsweb_agent::plugin::{BUILT_IN, Following, Plugin};
+use phsweb_agent::plugin::{BUILT_IN, Data, Following, Plugin};
 use phsweb_agent::routeros::client::{self, Client, Command};
 use phsweb_agent::routeros::codepage::Codepage;
 use phsweb_agent::routeros::error::Error;
@@ -29,8 +29,8 @@ const SITES: usize = 50;
 
 const REFRESH: Duration = Duration::from_secs(30);
 
-/// All workloads in their order: a refresh, and responses.
-pub(crate) const NAMES: [&str; 4] = ["refresh", "stats", "page", "metrics"];
+/// All workloads in their order: a whole refresh, one of figures, and responses.
+pub(crate) const NAMES: [&str; 5] = ["refresh", "figures", "stats", "page", "metrics"];
 
 const PATHS: [&str; 3] = ["/api/hotspot/stats", "/", "/metrics"];
 
@@ -41,16 +41,27 @@ pub(crate) fn run_each(mut measure: impl FnMut(&str, &mut dyn FnMut())) {
     let (store, dispatcher) = parts();
     let mut agent = Agent { store, dispatcher, client, connection };
     // The first answer begins the sessions, the second one their rates.
-    agent.refresh();
-    agent.refresh();
+    agent.refresh(whole);
+    agent.refresh(whole);
     agent.add_copies();
-    let [refresh, responses @ ..] = NAMES;
-    measure(refresh, &mut || agent.refresh());
+    let [refresh, figures, responses @ ..] = NAMES;
+    measure(refresh, &mut || agent.refresh(whole));
+    measure(figures, &mut || agent.refresh(figures_only));
     for (name, path) in responses.into_iter().zip(PATHS) {
         agent.respond(path);
-        agent.refresh();
+        agent.refresh(whole);
         measure(name, &mut || agent.respond(path));
     }
+}
+
+/// The commands of a whole refresh.
+fn whole(plugin: &Plugin, _: Option<&Data>) -> Vec<Command> {
+    plugin.commands()
+}
+
+/// The commands of a refresh while a `listen` reports changes.
+fn figures_only(plugin: &Plugin, data: Option<&Data>) -> Vec<Command> {
+    data.and_then(|data| plugin.figures(data)).unwrap_or_else(|| plugin.commands())
 }
 
 /// The parts of an agent, and the connection to its router.
@@ -63,21 +74,23 @@ struct Agent<'c> {
 
 impl Agent<'_> {
     /// Queries the site's plugins and applies their answers, as a site's session does.
-    fn refresh(&mut self) {
-        let (client, asked) = (&self.client, Moment::now());
-        let queries: Vec<Vec<Command>> = BUILT_IN.iter().map(Plugin::commands).collect();
+    fn refresh(&mut self, commands_of: impl Fn(&Plugin, Option<&Data>) -> Vec<Command>) {
+        let (client, asked, snapshot) = (&self.client, Moment::now(), self.store.snapshot());
+        let reading = |plugin: &Plugin| snapshot.site(SITE).unwrap().reading_of(plugin).unwrap().clone();
+        let commands = |plugin| commands_of(plugin, reading(plugin).data.as_deref());
+        let queries: Vec<Vec<Command>> = BUILT_IN.iter().map(commands).collect();
         let commands = queries.concat();
         let query = async { Ok(client.call_all(&commands, REFRESH).await) };
         let ended = async { Err(self.connection.as_mut().await) };
         let answers = future::block_on(future::or(query, ended)).unwrap();
-        let (snapshot, now) = (self.store.snapshot(), Moment::now());
+        let now = Moment::now();
         let codepage = Codepage::named("windows-1252").unwrap();
         let none = Rows::default();
         let (mut rest, mut readings) = (answers.as_slice(), Vec::new());
         for (plugin, commands) in BUILT_IN.iter().zip(queries) {
             let (own, others) = rest.split_at(commands.len());
             rest = others;
-            let before = snapshot.site(SITE).unwrap().reading_of(plugin).unwrap().clone();
+            let before = reading(plugin);
             let following = if before.is_live { Following::On } else { Following::Begun(&none) };
             readings.push(before.after(own, asked, now, codepage, following));
         }
