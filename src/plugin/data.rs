@@ -11,7 +11,6 @@ use super::limits;
 use super::metric::Family;
 use super::resource::Resource;
 use super::table::Table;
-use crate::routeros::client::Command;
 use crate::routeros::error::Error;
 use crate::routeros::rows::Rows;
 
@@ -145,12 +144,6 @@ impl Data {
         let mut hotspot = hotspot.clone();
         hotspot.apply(changes, context)?;
         Ok(Some(Self::Hotspot(hotspot)))
-    }
-
-    /// The command for what the answers to [`Plugin::figures`](super::Plugin::figures) lack. If there is one, the data must
-    /// be read again, with its answer added.
-    pub fn lacking(&self) -> Option<Command> {
-        self.hotspot()?.lacking()
     }
 
     /// Whether the last answer and the changes of a `listen` disagree, so that another read soon is worthwhile.

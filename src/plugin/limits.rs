@@ -55,13 +55,12 @@ pub const MAX_ID: usize = 32;
 /// The rows that are read, and the number of rows that are left out because of their `.id`. RouterOS sometimes sends a
 /// bare `!re`, which is not a row.
 pub(super) fn usable(rows: &Rows) -> (Vec<SentenceRef<'_>>, usize) {
-    let mut usable = Vec::with_capacity(rows.len());
-    let mut left_out = 0;
+    let (mut usable, mut left_out) = (Vec::with_capacity(rows.len()), 0);
     for row in rows.iter() {
         match row.get(".id") {
             Some(id) if id.len() > MAX_ID => left_out += 1,
-            None if row.attributes().next().is_none() => {}
-            _ => usable.push(row),
+            id if id.is_some() || row.attributes().next().is_some() => usable.push(row),
+            _ => {}
         }
     }
     (usable, left_out)

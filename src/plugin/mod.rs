@@ -149,7 +149,7 @@ impl Plugin {
         (*self == Self::Hotspot).then(hotspot::command::count_sessions)
     }
 
-    /// Reads the answers, in the order of [`Self::commands`], or of [`Self::figures`] and [`Data::lacking`], after the
+    /// Reads the answers, in the order of [`Self::commands`], or of [`Self::figures`] and [`Hotspot::lacking`], after the
     /// `previous` data from this router. An absent or malformed property is unknown and does not cause an error.
     ///
     /// # Errors

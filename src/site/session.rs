@@ -16,7 +16,7 @@ use super::row_check::RowCheck;
 use super::schedule::{ReadScope, Schedule, origin};
 use crate::clock::Moment;
 use crate::config;
-use crate::plugin::{Answer, Following, Plugin};
+use crate::plugin::{Answer, Data, Following, Hotspot, Plugin};
 use crate::routeros::client::{Client, Command, ConnectionUsage, Reply};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::rows::Rows;
@@ -309,10 +309,11 @@ impl<'c> SiteSession<'c> {
             let is_followed = self.listen_tracker.follows(plugin.name());
             let changes = if is_followed { self.listen_tracker.take() } else { Rows::default() };
             let following = if is_followed { self.listen_tracker.following(&changes) } else { Following::No };
+            let missed_events = |of: &Reading| of.data.as_ref().map_or(0, |data| data.missed_events());
             let missed = missed_events(&before);
             let mut after = before.after(&answers, asked_at, Moment::now(), self.config.codepage, following);
-            let data = after.data.as_ref().filter(|_| after.error.is_none());
-            if let Some(command) = data.and_then(|data| data.lacking()) {
+            let hotspot = after.data.as_deref().and_then(Data::hotspot).filter(|_| after.error.is_none());
+            if let Some(command) = hotspot.and_then(Hotspot::lacking) {
                 let waited = Moment::now().since(asked_at);
                 let late = |reply: Reply| Reply { took: reply.took + waited, ..reply };
                 answers.extend(self.ask(&[command]).await?.into_iter().map(|answer| answer.map(late)));
@@ -382,8 +383,4 @@ impl<'c> SiteSession<'c> {
 /// Whether an error of this cause means that the plugin need not be queried again over this connection.
 fn refuses(plugin: &Plugin, cause: Cause) -> bool {
     cause == Cause::Unsupported || (plugin.is_internal() && cause == Cause::Permission)
-}
-
-fn missed_events(reading: &Reading) -> u64 {
-    reading.data.as_ref().map_or(0, |data| data.missed_events())
 }

@@ -108,8 +108,9 @@ impl Hotspot {
         self.has_baseline && !self.is_truncated && !self.has_discrepancy()
     }
 
-    /// The command for the whole rows of the sessions of which an answer with figures does not show enough.
-    pub(in crate::plugin) fn lacking(&self) -> Option<Command> {
+    /// The command for the whole rows of the sessions of which an answer with figures does not show enough. The plugin must
+    /// then be read again, with its answer added.
+    pub fn lacking(&self) -> Option<Command> {
         let ids: Vec<&[u8]> = self.lacking.iter().map(Vec::as_slice).collect();
         (!ids.is_empty()).then(|| command::sessions_at(&ids))
     }

@@ -30,10 +30,10 @@ pub use user::{Used, User};
 /// The number of commands in [`command::refresh`]. A refresh of figures has fewer.
 const WHOLE_REFRESH: usize = 4;
 
-/// The number of commands in [`command::refresh_figures`]. What is lacking follows, see [`lacking`].
+/// The number of commands in [`command::refresh_figures`]. That of [`Hotspot::lacking`] follows.
 const FIGURES_REFRESH: usize = 2;
 
-/// Reads the answers to [`command::refresh`], or those to [`command::refresh_figures`] and to what is [`lacking`] in them.
+/// Reads the answers to [`command::refresh`], or those to [`command::refresh_figures`] and [`Hotspot::lacking`].
 pub(super) fn read(
     answers: &[Answer],
     previous: Option<&Hotspot>,
@@ -49,9 +49,9 @@ pub(super) fn read(
     // The router may ignore the list of properties.
     let is_whole = !has_figures_only || rows.first().is_some_and(|row| row.get("user").is_some());
     let kind = if is_whole { RowKind::Whole } else { RowKind::Figures };
-    let more = reply(FIGURES_REFRESH).filter(|_| has_figures_only);
-    let more = more.into_iter().flat_map(|reply| limits::usable(&reply.rows).0);
-    let rows = more.map(|row| (row, RowKind::Whole)).chain(rows.into_iter().map(|row| (row, kind)));
+    let more = reply(FIGURES_REFRESH).filter(|_| has_figures_only).map(|reply| limits::usable(&reply.rows).0);
+    let more = more.into_iter().flatten().map(|row| (row, RowKind::Whole));
+    let rows = more.chain(rows.into_iter().map(|row| (row, kind)));
     let (unknown, mut lacking) = (Hotspot::default(), Vec::new());
     let sessions = sessions(rows, previous.unwrap_or(&unknown), &mut lacking, context);
     hotspot.reconcile(sessions, Extent::of(active), previous.is_none(), context)?;

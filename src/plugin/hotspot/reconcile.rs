@@ -238,11 +238,13 @@ struct SessionTable<'h> {
     /// When the rows arrived, and whether they answer a query.
     now: Moment,
     is_answer: bool,
+    /// What was counted.
+    counted: Counts,
 }
 
 impl<'h> SessionTable<'h> {
     fn new(hotspot: &'h mut Hotspot, now: Moment, is_answer: bool) -> Self {
-        Self { hotspot, lookup: Lookup::default(), now, is_answer }
+        Self { hotspot, lookup: Lookup::default(), now, is_answer, counted: Counts::default() }
     }
 
     fn find(&mut self, id: &[u8]) -> Option<usize> {
@@ -262,8 +264,6 @@ impl<'h> SessionTable<'h> {
         if known.is_none() {
             session.meter = Meter::begin(self.now);
         }
-        let meter = &mut self.hotspot.meter;
-        *meter = meter.map(|meter| meter.advance((upload_bytes, download_bytes), None));
         self.count(session.server(), Counts { upload_bytes, download_bytes, ..Counts::default() });
         let login = session.login;
         let sessions = &mut self.hotspot.sessions;
@@ -301,6 +301,7 @@ impl<'h> SessionTable<'h> {
     }
 
     fn count(&mut self, server: Option<&str>, more: Counts) {
+        self.counted = self.counted.plus(more);
         if let Some(counts) = self.hotspot.servers.get_mut(server.unwrap_or_default()) {
             *counts = counts.plus(more);
         } else {
@@ -310,8 +311,10 @@ impl<'h> SessionTable<'h> {
         }
     }
 
-    /// Removes what was removed from the list.
+    /// Removes what was removed from the list, and measures all traffic.
     fn finish(self, max_bytes: usize) -> Result<(), Error> {
+        let moved = (self.counted.upload_bytes, self.counted.download_bytes);
+        self.hotspot.meter = self.hotspot.meter.map(|meter| meter.advance(moved, None));
         let sessions = &mut self.hotspot.sessions;
         let mut at = 0..;
         sessions.retain(|_| at.next().is_some_and(|at| !self.lookup.removed.contains(&at)));

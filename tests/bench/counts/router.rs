@@ -32,6 +32,8 @@ impl State {
         let rows = match command.first() {
             b"/ip/hotspot/active/print" => {
                 self.prints += 1;
+                let is_whole = command.get(".proplist").is_none_or(|list| list.starts_with(b".id,user,"));
+                let session = if is_whole { session } else { figures };
                 (0..SESSIONS).map(|number| session(number, self.prints)).collect()
             }
             b"/ip/hotspot/user/print" if command.get("count-only").is_none() => {
@@ -52,13 +54,8 @@ impl State {
             b"/system/health/print" => vec![row(&[("name", "temperature"), ("value", "44"), ("type", "C")])],
             _ => Vec::new(),
         };
-        let properties = command.get(".proplist").unwrap_or_default();
         for row in rows {
-            let is_listed =
-                |(key, _): &(&[u8], &[u8])| properties.split(|byte| *byte == b',').any(|of| of == *key);
-            let mut listed = Sentence::default();
-            row.attributes().filter(is_listed).for_each(|(key, value)| listed.push_attribute(key, value));
-            let words = [&b"!re"[..], tag].into_iter().chain(listed.words());
+            let words = [&b"!re"[..], tag].into_iter().chain(row.words());
             Sentence::from_words(words).encode(&mut self.replies);
         }
         let mut done = Sentence::from_words([b"!done", tag]);
@@ -91,6 +88,16 @@ fn session(number: u32, prints: u32) -> Sentence {
         ("bytes-in", &(1_000_000 + number * 1000 + prints * 100).to_string()),
         ("bytes-out", &(20_000_000 + number * 10_000 + prints * 1000).to_string()),
     ])
+}
+
+/// The same with the properties that change all the time only.
+fn figures(number: u32, prints: u32) -> Sentence {
+    let mut figures = Sentence::default();
+    let texts: [&[u8]; 5] = [b"server", b"user", b"address", b"mac-address", b"login-by"];
+    for (key, value) in session(number, prints).attributes().filter(|(key, _)| !texts.contains(key)) {
+        figures.push_attribute(key, value);
+    }
+    figures
 }
 
 impl AsyncRead for Router {
