@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(logged.after(|site| site.connected(0, Moment::now())), [online]);
         let lines = logged.after(|site| {
             let now = Moment::now();
-            site.note_uptime(Duration::from_secs(3600), now, true);
+            site.note_uptime(Duration::from_secs(3600), now.before(Duration::from_secs(100)), true);
             site.note_uptime(Duration::from_secs(90), now, true);
             site.connected(0, now.after(Duration::from_secs(1)));
         });

@@ -227,7 +227,7 @@ impl fmt::Debug for Sentence {
 }
 
 /// Splits `=key=value` at the second `=`, because a value may contain more of them. `=key` alone has an empty value; a
-/// word of another form is not an attribute. It is inlined like [`take_word`].
+/// word of another form is not an attribute. It is inlined like `take_word`.
 #[allow(clippy::inline_always)]
 #[inline(always)]
 pub fn attribute(word: &[u8]) -> Option<(&[u8], &[u8])> {
