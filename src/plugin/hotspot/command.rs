@@ -31,7 +31,7 @@ fn print_users(properties: &str) -> Command {
 /// The commands of a refresh: sessions, the number of users, servers, and the trial's row.
 pub(in crate::plugin) fn refresh() -> Vec<Command> {
     vec![
-        print_sessions(SESSION).untagged(),
+        print_sessions(SESSION),
         count_users(),
         // The servers are queried so that a server without sessions also has its series.
         Command::new("/ip/hotspot/print").proplist("name"),
@@ -43,7 +43,7 @@ pub(in crate::plugin) fn refresh() -> Vec<Command> {
 
 /// The commands of a refresh between two whole ones, while a `listen` reports logins and logouts.
 pub(in crate::plugin) fn refresh_figures() -> Vec<Command> {
-    vec![print_sessions(FIGURES).untagged(), count_users()]
+    vec![print_sessions(FIGURES), count_users()]
 }
 
 fn count_users() -> Command {
@@ -53,7 +53,7 @@ fn count_users() -> Command {
 /// The whole rows of the sessions at these ids, or of all if there are many.
 pub(super) fn sessions_at(ids: &[&[u8]]) -> Command {
     let all = print_sessions(SESSION);
-    if ids.len() > MAX_QUERIED { all.untagged() } else { with_any_of(all, ids) }
+    if ids.len() > MAX_QUERIED { all } else { with_any_of(all, ids) }
 }
 
 /// Counts the active sessions.
