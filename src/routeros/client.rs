@@ -111,7 +111,7 @@ impl Client {
             reply.unless_refused().map_err(|error| Error::login_refused(error, [user, password]))
         };
         let attempt = async |sentence: Sentence| {
-            let command = [Command { sentence, limit: None, is_untagged: true }];
+            let command = [Command { sentence, limit: None, is_login: true }];
             granted(only(Calls::start(self, &command).wait(timeout, None).await)?)
         };
         let reply = attempt(first).await?;

@@ -12,7 +12,8 @@ use crate::memory::Held;
 pub struct Command {
     pub(super) sentence: Sentence,
     pub(super) limit: Option<Limit>,
-    pub(super) is_untagged: bool,
+    /// A login has no tag.
+    pub(super) is_login: bool,
 }
 
 /// The limits at which an answer is truncated, so that it leaves memory for others.
@@ -27,18 +28,12 @@ pub struct Limit {
 impl Command {
     /// A command by its path, such as `/system/resource/print`.
     pub fn new(path: &str) -> Self {
-        Self { sentence: Sentence::from_words([path]), limit: None, is_untagged: false }
+        Self { sentence: Sentence::from_words([path]), limit: None, is_login: false }
     }
 
     /// Truncates the answer at this limit. Without one, an answer that is too long ends the connection.
     pub fn at_most(self, limit: Limit) -> Self {
         Self { limit: Some(limit), ..self }
-    }
-
-    /// Sends it without a tag, unless another such command is in flight. Each row is then 7 bytes shorter. If nobody waits
-    /// for its answer any more, the router sends the rest all the same.
-    pub fn untagged(self) -> Self {
-        Self { is_untagged: true, ..self }
     }
 
     /// Adds `=key=value`. The value is sent as these bytes.

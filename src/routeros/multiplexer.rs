@@ -1,8 +1,6 @@
 //! The commands in flight over one connection, and the routing of answers to them by tag.
 //!
 //! No I/O. A tag is used again once its answer has ended, because a short one saves bytes in each sentence of an answer.
-//! One command at a time may have none, see [`Command::untagged`]: all sentences without a tag belong to it, until its
-//! answer has ended. It can't be cancelled: a `/cancel` without a tag would cancel all commands.
 //! The memory of a connection is bounded: one answer by [`MAX_ROWS`], all answers together by [`MAX_REPLY`].
 //! Unsolicited sentences are dropped, up to [`MAX_UNSOLICITED`] in a row. An answer is truncated if it exceeds its
 //! command's limit, if other answers need its memory, or if it does not fit into the memory that all connections share,
@@ -62,7 +60,8 @@ pub struct ConnectionUsage {
 pub(super) struct Multiplexer {
     /// No tag up to this one is used again.
     retired: u64,
-    /// Commands whose answer has not ended, with their tags. There are few, and on an idle connection only a `listen`.
+    /// Commands whose answer has not ended, with their tags; a login has none. There are few, and on an idle connection
+    /// only a `listen`.
     in_flight: Vec<(Option<u64>, InFlight)>,
     /// Bytes to be sent: whole sentences in their order.
     pub(super) outgoing: Vec<u8>,
@@ -107,8 +106,7 @@ impl Multiplexer {
 
     /// Queues a command to be sent. `answer` receives its reply, or the error, with its place `at`.
     pub(super) fn call(&mut self, command: &Command, at: usize, answer: Sender<Answered>) {
-        let lacks_tag = command.is_untagged && self.position(None).is_none();
-        let tag = (!lacks_tag).then(|| self.free_tag());
+        let tag = (!command.is_login).then(|| self.free_tag());
         if let Err(error) = self.queue(&command.sentence, tag) {
             let _ = answer.try_send((at, Err(error)));
             return;
@@ -153,7 +151,7 @@ impl Multiplexer {
         }
     }
 
-    /// Queues a `/cancel` of a command, if it has a tag. The rest of its answer is dropped.
+    /// Queues a `/cancel` of a command, unless it is a login. The rest of its answer is dropped.
     fn cancel(&mut self, tag: Option<u64>) {
         self.drop_rest(tag);
         if let Some(tag) = tag {

@@ -1,5 +1,4 @@
-//! The smallest free tag is used, because each sentence of an answer repeats it. It is free once its answer has ended. So
-//! is the place of the one command that has none.
+//! The smallest free tag is used, because each sentence of an answer repeats it. It is free once its answer has ended.
 
 use std::time::Duration;
 
@@ -119,43 +118,5 @@ fn the_tag_of_an_answer_that_never_ends_is_not_used_again() {
             assert!(poll_once(call).await.is_none());
         }
         assert!(session.call("/next").await.unwrap().rows.is_empty());
-    });
-}
-
-/// Sentences without a tag belong to one command only, also if nobody waits for its answer any more.
-#[test]
-fn one_command_at_a_time_has_no_tag() {
-    let script = |peer: &mut Peer| {
-        let expect_untagged = |peer: &mut Peer, path: &str| assert_eq!(peer.command().words, [path]);
-        expect_untagged(peer, "/large");
-        expect(peer, "/large", 1);
-        peer.send(&["!re", ".tag=1", "=from=tagged"]);
-        peer.send(&["!re", "=from=untagged"]);
-        peer.send(&["!done", ".tag=1"]);
-        peer.send(&["!done"]);
-        // A `/cancel` without a tag would cancel all commands.
-        expect_untagged(peer, "/late");
-        expect(peer, "/next", 1);
-        peer.send(&["!re", "=from=late"]);
-        peer.send(&["!re", ".tag=1", "=from=next"]);
-        peer.send(&["!done", ".tag=1"]);
-        peer.send(&["!done"]);
-        expect_untagged(peer, "/again");
-        peer.send(&["!done"]);
-        peer.closed();
-    };
-    with(script, async |session| {
-        let (client, untagged) = (&session.client, |path| Command::new(path).untagged());
-        let replies = client.call_all(&[untagged("/large"), untagged("/large")], TIMEOUT).await;
-        let rows = replies.into_iter().map(|reply| reply.unwrap().rows.iter().flat_map(attributes).collect());
-        assert_eq!(rows.collect::<Vec<Vec<_>>>(), [["=from=untagged"], ["=from=tagged"]]);
-        let late = client.call(untagged("/late"), SHORT).await;
-        assert_eq!(late.unwrap_err().cause, Cause::QueryTimeout);
-        let next = client.call(untagged("/next"), TIMEOUT).await.unwrap();
-        assert_eq!(next.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=from=next"]);
-        while client.usage().unsolicited < 2 {
-            smol::future::yield_now().await;
-        }
-        client.call(untagged("/again"), TIMEOUT).await.unwrap();
     });
 }
