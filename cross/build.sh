@@ -44,7 +44,7 @@ for target; do
   cargo=cargo options=()
   if ! [ -e "$(rustc --print sysroot 2>/dev/null)/lib/rustlib/$target/lib" ]; then
     has_debian || missing "no standard library for $target;" \
-      "rustup target add $target, or on Debian 12: apt-get install rustc-web cargo-web rust-web-src"
+      "rustup target add $target, or on Debian 12 with its security updates: apt-get install rustc-web cargo-web rust-web-src"
     cargo=debian options=(-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size)
     # The place of a panic is known for this crate, also if it called a dependency wrongly, but not within dependencies.
     options+=(-Z profile-rustflags --config 'profile.release.package."*".rustflags=["-Zlocation-detail=none"]')
