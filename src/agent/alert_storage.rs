@@ -8,6 +8,7 @@
 //! both are. If the agent is killed before, the next process sends it again. So a message is never lost and may arrive
 //! twice: if it was delivered, and the agent is killed before that is on disk.
 
+use std::cell::LazyCell;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -73,7 +74,8 @@ impl AlertStorage {
             log::info!("alerts={} msg={:?}", notification.alerts.len(), notification.title);
             self.notifier.send(notification);
         }
-        let open = self.alerts.open_ids();
+        // Most of the time no channel has an alert that fires, and none asks for an id.
+        let open = LazyCell::new(|| self.alerts.open_ids());
         self.notifier.retain_firing(|id| open.contains(id));
     }
 
