@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
 
 use smol::Timer;
-use smol::future::race;
+use smol::future::or;
 use smol::stream::StreamExt;
 
 use super::event::{SiteChange, StoreEvent};
@@ -187,12 +187,16 @@ fn send(mut subscribers: Subscribers, generation: u64, events: impl FnOnce() -> 
 impl EventReceiver {
     /// Waits for the next event. No event is lost if the future is dropped before it is ready.
     pub async fn next(&mut self) -> StoreEvent {
+        let mut ready = None;
         loop {
-            let ready = self.queue.ready();
             if let Some(event) = self.try_next() {
                 return event;
             }
-            ready.await;
+            // An event may have come before this began to listen.
+            match ready.take() {
+                None => ready = Some(self.queue.ready()),
+                Some(ready) => ready.await,
+            }
         }
     }
 
@@ -203,7 +207,7 @@ impl EventReceiver {
             ticks.next().await;
             None
         };
-        race(async { Some(self.next().await) }, tick).await
+        or(tick, async { Some(self.next().await) }).await
     }
 
     /// The next event, or `None`. The events of the last change are complete only after this has returned `None`.
