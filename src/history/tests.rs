@@ -405,7 +405,8 @@ fn restored_slots_are_completed_and_merged_with_those_of_this_run() {
 #[test]
 fn fifty_sites_with_four_hundred_days_fit_the_memory() {
     const MEMORY: usize = 4 * 1024 * 1024;
-    let history = History::new(Clock::system());
+    let clock = Clock::system();
+    let history = History::new(clock);
     let keys: Vec<String> = (0..50).map(|n| format!("site{n}")).collect();
     let configure =
         |count: usize| history.configure(keys[..count].iter().map(String::as_str), MEMORY, Moment::START);
@@ -413,7 +414,7 @@ fn fifty_sites_with_four_hundred_days_fit_the_memory() {
     let empty = history.cost();
     assert!(empty < MEMORY / 20, "memory is allocated as slots fill: {empty}");
     let end = Moment::START.after(DAY * 400);
-    let start_s = u32::try_from(start_ms(Clock::system()) / 1000).unwrap();
+    let start_s = u32::try_from(start_ms(clock) / 1000).unwrap();
     for (key, resolution) in
         keys.iter().take(2).flat_map(|key| Resolution::ALL.map(|resolution| (key, resolution)))
     {

@@ -246,17 +246,17 @@ mod tests {
 
     #[test]
     fn a_page_that_is_just_full_has_no_next() {
-        let journal = journal(100);
+        let (journal, clock) = (journal(100), Clock::system());
         record(&journal, "ada", 1);
         record(&journal, "chidi", 2);
         let search = |limit, text: &str| {
             let query = JournalQuery { limit, search: text.into(), ..JournalQuery::default() };
-            journal.search(&query, Moment::START, Clock::system()).unwrap()
+            journal.search(&query, Moment::START, clock).unwrap()
         };
         assert!(search(2, "").next.is_none() && search(1, "").next.is_some());
         assert!(search(1, "ada").next.is_none(), "the rest does not match");
         assert_eq!((search(1, "nobody").total, search(0, "").next), (0, None));
-        let oldest = Clock::system().unix(Moment::START.after(Duration::from_millis(1)));
+        let oldest = clock.unix(Moment::START.after(Duration::from_millis(1)));
         assert_eq!(search(1, "nobody").oldest, Some(oldest));
     }
 
