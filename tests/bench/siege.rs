@@ -58,6 +58,9 @@ const MOST_MEMORY: u64 = 24_000_000;
 /// built, returns it.
 const MORE_AFTER: u64 = if cfg!(target_env = "musl") { 2_000_000 } else { 6_000_000 };
 
+/// Longest time after an attack until the agent must have freed its memory.
+const FREED_WITHIN: Duration = Duration::from_secs(5);
+
 /// Most memory of the kernel, in bytes, for connections of clients that do not read their responses.
 const MOST_UNREAD: u64 = 32_000_000;
 
@@ -507,7 +510,10 @@ fn run(kind: &Kind, time: Duration) {
         (same.join().unwrap(), other.join().unwrap(), kernel.join().unwrap())
     });
     // The remaining connections end with the attackers or at their deadlines.
-    thread::sleep(Duration::from_secs(2));
+    let ended = Instant::now();
+    while agent.memory("VmRSS") >= before + MORE_AFTER && ended.elapsed() < FREED_WITHIN {
+        thread::sleep(REQUEST_EVERY);
+    }
     let (most, after) = (agent.memory("VmHWM"), agent.memory("VmRSS"));
     let (lines, seconds) = (agent.lines() - lines_before, began.elapsed().as_secs_f64());
     let summary = |(waits, closed): &(Vec<Duration>, usize)| {
