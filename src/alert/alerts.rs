@@ -182,14 +182,15 @@ impl Alerts {
         })
     }
 
-    /// Mutes a site for a time of at most [`MAX_MUTE`]; `None`: all alerts. No time ends a mute.
-    pub fn mute(&self, site: Option<&str>, time: Duration, by: &str) {
+    /// Mutes a site for a time of at most [`MAX_MUTE`]; `None`: all alerts. No time ends a mute. Returns whether there was
+    /// room for it among [`MAX_MUTES`](super::MAX_MUTES).
+    pub fn mute(&self, site: Option<&str>, time: Duration, by: &str) -> bool {
         self.change(|inner| {
             let now = inner.time().now.tick;
             let mute =
                 Mute { site: site.map(Into::into), until: now.after(time.min(MAX_MUTE)), by: by.into() };
-            inner.table.announcer.mute(mute, now);
-        });
+            inner.table.announcer.mute(mute, now)
+        })
     }
 
     /// A number that changes with each change of the list, apart from the passing of time.

@@ -15,7 +15,7 @@ use crate::routeros::value::format_duration;
 const MAX_PAST: usize = 200;
 
 /// Maximum number of mutes at once: one for each site of a large fleet.
-const MAX_MUTES: usize = 1000;
+pub const MAX_MUTES: usize = 1000;
 
 /// Announcements, mutes and past alerts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -48,13 +48,15 @@ pub struct Mute {
 }
 
 impl Announcer {
-    /// Mutes a site until a tick, or unmutes it if that has passed.
-    pub(super) fn mute(&mut self, mute: Mute, now: Tick) {
+    /// Mutes a site until a tick, or unmutes it if that has passed. Returns whether there was room.
+    pub(super) fn mute(&mut self, mute: Mute, now: Tick) -> bool {
         self.revision += 1;
         self.mutes.retain(|known| known.site != mute.site && known.until > now);
-        if mute.until > now && self.mutes.len() < MAX_MUTES {
+        let (is_over, has_room) = (mute.until <= now, self.mutes.len() < MAX_MUTES);
+        if !is_over && has_room {
             self.mutes.push(mute);
         }
+        is_over || has_room
     }
 
     /// The mutes that have not ended.

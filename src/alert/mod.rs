@@ -23,7 +23,7 @@ mod time;
 mod uplink;
 
 pub use alerts::{AlertList, Alerts, MAX_MUTE};
-pub use announcer::Mute;
+pub use announcer::{MAX_MUTES, Mute};
 pub use incident_table::{SITE_DOWN, UPLINK_LOST};
 pub use notification::{Alert, AlertState, Notification};
 pub use record::AlertRecord;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::actions;
 use super::context::Context;
 use crate::action::{self, ActionError};
-use crate::alert::MAX_MUTE;
+use crate::alert::{MAX_MUTE, MAX_MUTES};
 use crate::text::quoted;
 
 /// Maximum number of characters of a client's text in a log line or an error.
@@ -67,7 +67,11 @@ pub(super) fn mute(context: &Context, request: &MuteRequest) -> Result<(), Strin
         let (found, sites) = (quoted(unknown, MAX_QUOTED), context.all_sites().join(", "));
         return Err(format!("site: found {found}; expected one of {sites}, or null for all."));
     }
-    context.services.alerts.mute(site, time, who.role.name());
+    if !context.services.alerts.mute(site, time, who.role.name()) {
+        return Err(format!(
+            "site: {MAX_MUTES} are muted, which is the limit. End a mute, or mute all alerts."
+        ));
+    }
     let result = if time.is_zero() { "unmuted" } else { "muted" };
     let what = format!(
         "mute site={} for={}",

@@ -108,7 +108,16 @@ impl Notifier {
             running.channels.push(channel);
         }
         running.removed += before.iter().map(|old| old.state.revision() + 1).sum::<u64>();
-        running.saved = SavedMessages::default();
+        let saved = std::mem::take(&mut running.saved).channels;
+        let waited = before.iter().map(|old| (old.config.name.clone(), old.state.status().queued));
+        for (name, count) in waited.chain(saved.into_iter().map(|(name, saved)| (name, saved.queued.len()))) {
+            if count > 0 {
+                log::warn!(
+                    "channel={name} dropped={count} msg=\"the channel is no longer in the file: its messages that waited are \
+                     dropped\""
+                );
+            }
+        }
         let is_same = |old: &RunningHeartbeat| Some(&old.config) == config.heartbeat.as_ref();
         if !running.heartbeat.as_ref().is_some_and(is_same) {
             running.heartbeat = config.heartbeat.as_ref().map(|config| self.start_heartbeat(config));

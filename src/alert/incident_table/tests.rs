@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::alert::announcer::Mute;
+use crate::alert::announcer::{MAX_MUTES, Mute};
 use crate::alert::notification::AlertState;
 
 const GROUP: u64 = 20;
@@ -414,6 +414,18 @@ fn a_mute_holds_back_new_alerts_and_no_resolutions() {
     simulation.pass(3600);
     assert_eq!(simulation.titles(), ["3820 c is offline for 1h: connection refused"]);
     assert_eq!(simulation.table.announcer.mutes(simulation.now().tick).count(), 0);
+}
+
+#[test]
+fn a_mute_above_the_limit_is_refused() {
+    let (mut announcer, until) = (Announcer::default(), Tick::default().after(Duration::from_secs(1)));
+    let mute = |site: usize, until: Tick| Mute { site: Some(site.to_string()), until, by: "admin".into() };
+    assert!((0..MAX_MUTES).all(|site| announcer.mute(mute(site, until), Tick::default())));
+    for (site, until, is_done) in
+        [(MAX_MUTES, until, false), (0, until, true), (0, Tick::default(), true), (MAX_MUTES, until, true)]
+    {
+        assert_eq!(announcer.mute(mute(site, until), Tick::default()), is_done, "{site}");
+    }
 }
 
 #[test]

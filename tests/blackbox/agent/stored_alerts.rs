@@ -164,6 +164,21 @@ fn queued_messages_are_delivered_once_after_a_restart() {
 }
 
 #[test]
+fn messages_of_a_removed_channel_are_dropped_with_a_log_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (receiver, at) = Receiver::start();
+    receiver.is_down.store(true, Ordering::SeqCst);
+    let router = router_on_unique_host(Settings::default());
+    let address = router.addr();
+    let agent = ReloadingAgent::start(&given(folder.path(), address, at));
+    agent.wait_until_active("awka");
+    drop(router);
+    until("it was tried", || (receiver.refused.load(Ordering::SeqCst) > 0).then_some(()));
+    agent.save(&AgentBuilder::default().site("awka", address, ""));
+    agent.running.assert_logged("channel=ops dropped=1", 1);
+}
+
+#[test]
 fn acknowledgements_and_mutes_survive_a_reload_and_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let (receiver, at) = Receiver::start();
