@@ -39,40 +39,48 @@ has_debian() {
       "$(/usr/bin/rustc --version | cut -d' ' -f2)" | sort --version-sort --check=quiet
 }
 
+# Flags of targets are given as TOML, so that they may contain spaces. These variables would override them.
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+# The folders of the sources must exist before they can be listed.
+if command -v cargo >/dev/null; then cargo fetch --quiet --locked; else debian fetch --quiet --locked; fi
+with_rustup=() with_debian=() options=()
 for target; do
   zig=$(zig_flags "$target")
-  cargo=cargo options=()
-  if ! [ -e "$(rustc --print sysroot 2>/dev/null)/lib/rustlib/$target/lib" ]; then
-    has_debian || missing "no standard library for $target;" \
-      "rustup target add $target, or on Debian 12 with its security updates: apt-get install rustc-web cargo-web rust-web-src"
-    cargo=debian options=(-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size)
-    # The place of a panic is known for this crate, also if it called a dependency wrongly, but not within dependencies.
-    options+=(-Z profile-rustflags --config 'profile.release.package."*".rustflags=["-Zlocation-detail=none"]')
-  fi
-
   # Nothing unwinds, so no table for it is needed.
-  flags=(-C target-feature=+crt-static -C relocation-model=static -C link-self-contained=no
-    -C force-unwind-tables=no -C llvm-args=-enable-machine-outliner=always)
+  flags=(-Ctarget-feature=+crt-static -Crelocation-model=static -Clink-self-contained=no
+    -Cforce-unwind-tables=no -Cllvm-args=-enable-machine-outliner=always)
   # Equal ends of blocks are merged also if they are short, and in functions with many.
-  flags+=(-C llvm-args=-tail-merge-size=2 -C llvm-args=-tail-merge-threshold=2000)
+  flags+=(-Cllvm-args=-tail-merge-size=2 -Cllvm-args=-tail-merge-threshold=2000)
   # Inlined functions with large frames would make the frame of the caller so large that each access to it takes longer
   # instructions.
-  flags+=(-C llvm-args=-inline-max-stacksize=256)
-  # Derived Debug prints only the names of types and variants: nothing prints the fields, so their code is left out.
-  [ "$cargo" != debian ] || flags+=(-Z fmt-debug=shallow)
-  for flag in $zig; do flags+=(-C "link-arg=$flag"); done
-  # The binary must not contain paths of this machine. The sources must exist before their folders can be listed.
-  $cargo fetch --quiet --locked
+  flags+=(-Cllvm-args=-inline-max-stacksize=256)
+  if [ -e "$(rustc --print sysroot 2>/dev/null)/lib/rustlib/$target/lib" ]; then
+    with_rustup+=(--target "$target")
+  else
+    has_debian || missing "no standard library for $target;" \
+      "rustup target add $target, or on Debian 12 with its security updates: apt-get install rustc-web cargo-web rust-web-src"
+    with_debian+=(--target "$target")
+    # Derived Debug prints only the names of types and variants: nothing prints the fields, so their code is left out.
+    flags+=(-Zfmt-debug=shallow)
+  fi
+  for flag in $zig; do flags+=("-Clink-arg=$flag"); done
+  # The binary must not contain paths of this machine.
   flags+=("--remap-path-prefix=$PWD/=")
   for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do flags+=("--remap-path-prefix=$folder="); done
-  # In this form flags may contain spaces, and override RUSTFLAGS.
-  CARGO_ENCODED_RUSTFLAGS=$(printf '%s\x1f' "${flags[@]}")
-  export CARGO_ENCODED_RUSTFLAGS=${CARGO_ENCODED_RUSTFLAGS%$'\x1f'}
+  options+=(--config "target.$target.rustflags=[$(printf "'%s'," "${flags[@]}")]")
 
   name=${target//-/_}
   export "CC_$name=$PWD/cross/zcc" "AR_$name=$PWD/cross/zar"
   export "CFLAGS_$name=$zig -fno-asynchronous-unwind-tables -fno-unwind-tables"
   export "CARGO_TARGET_${name^^}_LINKER=$PWD/cross/zcc"
-  $cargo build --locked --release --target "$target" --target-dir target/cross "${options[@]}"
-  ls -l "target/cross/$target/release/phsweb-agent"
 done
+
+options+=(--locked --release --target-dir target/cross)
+[ ${#with_rustup[@]} = 0 ] || cargo build "${options[@]}" "${with_rustup[@]}"
+if [ ${#with_debian[@]} != 0 ]; then
+  options+=(-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size)
+  # The place of a panic is known for this crate, also if it called a dependency wrongly, but not within dependencies.
+  options+=(-Z profile-rustflags --config 'profile.release.package."*".rustflags=["-Zlocation-detail=none"]')
+  debian build "${options[@]}" "${with_debian[@]}"
+fi
+for target; do ls -l "target/cross/$target/release/phsweb-agent"; done
