@@ -41,8 +41,6 @@ has_debian() {
 
 # Flags of targets are given as TOML, so that they may contain spaces. These variables would override them.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
-# The folders of the sources must exist before they can be listed.
-if command -v cargo >/dev/null; then cargo fetch --quiet --locked; else debian fetch --quiet --locked; fi
 with_rustup=() with_debian=() options=()
 for target; do
   zig=$(zig_flags "$target")
@@ -55,16 +53,18 @@ for target; do
   # instructions.
   flags+=(-Cllvm-args=-inline-max-stacksize=256)
   if [ -e "$(rustc --print sysroot 2>/dev/null)/lib/rustlib/$target/lib" ]; then
-    with_rustup+=(--target "$target")
+    cargo=cargo with_rustup+=(--target "$target")
   else
     has_debian || missing "no standard library for $target;" \
       "rustup target add $target, or on Debian 12 with its security updates: apt-get install rustc-web cargo-web rust-web-src"
-    with_debian+=(--target "$target")
+    cargo=debian with_debian+=(--target "$target")
     # Derived Debug prints only the names of types and variants: nothing prints the fields, so their code is left out.
     flags+=(-Zfmt-debug=shallow)
   fi
   for flag in $zig; do flags+=("-Clink-arg=$flag"); done
-  # The binary must not contain paths of this machine.
+  # The binary must not contain paths of this machine. The sources must exist before their folders can be listed, and each
+  # cargo may have a folder of its own.
+  $cargo fetch --quiet --locked
   flags+=("--remap-path-prefix=$PWD/=")
   for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do flags+=("--remap-path-prefix=$folder="); done
   options+=(--config "target.$target.rustflags=[$(printf "'%s'," "${flags[@]}")]")
