@@ -15,6 +15,9 @@ const SICK: [(usize, Fault, &str); 3] =
 /// are refreshed at most twice until then.
 const QUERY_TIMEOUT: &str = "4s";
 
+/// Upper bound of the age of the others' figures. Those of a site that waits with the stalled router become older.
+const LATE_S: u64 = 7;
+
 /// Refreshes of each other site until then, at least: a third of those that are due, because the machine may be busy.
 const REFRESHES: usize = 3;
 
@@ -44,6 +47,10 @@ fn three_failing_routers_of_fifty_delay_no_other_site_and_recover() {
         let stats = agent.json("/api/hotspot/stats");
         for (site, stats) in stats.as_object().unwrap().iter().filter(|(site, _)| !is_sick(site)) {
             assert_eq!(stats["status"], "active", "{site}: {stats}");
+            assert!(
+                stats["ageSeconds"].as_u64().unwrap() < LATE_S,
+                "{site}: expected younger figures: {stats}"
+            );
             let at = stats["fetchedAt"].as_str().unwrap().to_string();
             let fetched = seen.entry(site.clone()).or_default();
             if fetched.last() != Some(&at) {
@@ -57,8 +64,9 @@ fn three_failing_routers_of_fifty_delay_no_other_site_and_recover() {
         // The first date may be of a refresh before the fault.
         assert!(fetched.len() > REFRESHES, "{site} was refreshed at {fetched:?} only");
     }
-    for (n, ..) in SICK {
+    for (n, _, cause) in SICK {
         let stats = agent.stats(&key(n));
+        assert_eq!(stats["error"]["cause"], cause, "expected the error to stay");
         assert_eq!(
             (stats["status"].as_str(), stats["lastKnown"]["activeUsers"].as_u64()),
             (Some("maintenance"), Some(5))
