@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use smol::channel::{Sender, bounded};
 use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -65,6 +65,8 @@ struct Connection {
     is_half_closed: bool,
     /// Whether the network dropped a reply, so that nothing after it arrives.
     is_lost: bool,
+    /// When the commands that are handled now arrived. Their latency begins then, whatever other routers do meanwhile.
+    received_at: Instant,
 }
 
 enum Event {
@@ -89,6 +91,7 @@ impl Connection {
             deferred: None,
             is_half_closed: false,
             is_lost: false,
+            received_at: Instant::now(),
         }
     }
 
@@ -122,6 +125,7 @@ impl Connection {
                     timer.set_after(HALF_CLOSED_TIMEOUT);
                 }
                 Event::Read(Ok(count)) => {
+                    self.received_at = Instant::now();
                     self.shared.state().counters.received += count as u64;
                     decoder.push(&buffer[..count]);
                     // A client that never pauses must not block the executor.
@@ -160,7 +164,10 @@ impl Connection {
     async fn handle_all(&mut self, decoder: &mut Decoder) -> ControlFlow<()> {
         loop {
             let command = match self.deferred.take() {
-                Some(command) => command,
+                Some(command) => {
+                    self.received_at = Instant::now();
+                    command
+                }
                 None => match decoder.next() {
                     Ok(Some(command)) => command.to_sentence(),
                     Ok(None) => return Continue(()),
@@ -176,10 +183,11 @@ impl Connection {
     }
 
     async fn handle(&mut self, command: Sentence) -> ControlFlow<()> {
-        let (replacement, latency) = {
+        let (replacement, due) = {
             let mut state = self.shared.state();
             state.counters.commands += 1;
-            (fault_injection::replacement(&mut state, self.policies, &command), state.latency())
+            let due = self.received_at + state.latency();
+            (fault_injection::replacement(&mut state, self.policies, &command), due)
         };
         if self.is_lost {
             return Continue(());
@@ -189,7 +197,7 @@ impl Connection {
         }
         match (command.first(), self.policies) {
             (b"/login", _) => {
-                Timer::after(latency).await;
+                Timer::at(due).await;
                 self.log_in(&command).await
             }
             (b"/quit", _) => {
@@ -200,17 +208,17 @@ impl Connection {
             (_, None) => self.end("not logged in").await,
             (b"/cancel", Some(_)) => {
                 self.pending.start(None, CommandKind::Cancel, 0, |_, notices| async move {
-                    Timer::after(latency).await;
+                    Timer::at(due).await;
                     let _ = notices.try_send(CommandNotice::Cancel(command));
                 });
                 Continue(())
             }
-            (_, Some(policies)) => self.start(policies, &command, latency).await,
+            (_, Some(policies)) => self.start(policies, &command, due).await,
         }
     }
 
-    /// Runs a menu's command and sends its reply concurrently with those of other commands.
-    async fn start(&mut self, policies: Policies, command: &Sentence, latency: Duration) -> ControlFlow<()> {
+    /// Runs a menu's command, and sends its reply when it is due, concurrently with those of other commands.
+    async fn start(&mut self, policies: Policies, command: &Sentence, due: Instant) -> ControlFlow<()> {
         if self.pending.is_full() {
             let trap = TrapReply::new("failure: too many commands are active");
             return self.reply(CommandReply::traps(&[trap], command.tag())).await;
@@ -231,10 +239,10 @@ impl Connection {
             self.guard.mark_broken();
         }
         let cost = reply.cost();
-        let writer = ReplyWriter { reply, shared: self.shared.clone(), output: self.output.clone() };
+        let writer = ReplyWriter::new(reply, self.shared.clone(), self.output.clone());
         let tag = command.tag().map(<[u8]>::to_vec);
         self.pending.start(tag.clone(), kind, cost, |key, notices| async move {
-            Timer::after(latency).await;
+            Timer::at(due).await;
             let on_follow = || {
                 let _ = notices.try_send(CommandNotice::Follows(key));
             };

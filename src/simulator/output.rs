@@ -30,12 +30,20 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Sends one reply.
 pub(super) struct ReplyWriter {
-    pub(super) reply: CommandReply,
-    pub(super) shared: Arc<Shared>,
-    pub(super) output: Sender<Vec<u8>>,
+    /// The bytes of each write, which are ready before the reply is due: other routers do not delay it.
+    writes: Vec<Vec<u8>>,
+    reply: CommandReply,
+    shared: Arc<Shared>,
+    output: Sender<Vec<u8>>,
 }
 
 impl ReplyWriter {
+    pub(super) fn new(mut reply: CommandReply, shared: Arc<Shared>, output: Sender<Vec<u8>>) -> Self {
+        let sentences = std::mem::take(&mut reply.sentences);
+        let writes = sentences.chunks(SENTENCES_PER_WRITE).map(encode).collect();
+        Self { writes, reply, shared, output }
+    }
+
     /// Sends the reply. Calls `on_follow` when only changes of a `listen` remain.
     ///
     /// # Errors
@@ -49,12 +57,20 @@ impl ReplyWriter {
         while !self.reply.repeated.is_empty()
             && matches!(self.shared.state().fault, Some(Fault::EndlessRows | Fault::UnknownTags))
         {
-            self.write(&self.reply.repeated).await?;
-            future::yield_now().await;
+            for repeated in self.reply.repeated.chunks(SENTENCES_PER_WRITE) {
+                self.write(repeated).await?;
+                future::yield_now().await;
+            }
         }
-        self.write(&self.reply.sentences).await?;
+        self.reply.repeated = Vec::new();
+        for (n, bytes) in std::mem::take(&mut self.writes).into_iter().enumerate() {
+            // Never after the last one: a `/cancel` must not interrupt a reply that is complete.
+            if n > 0 {
+                future::yield_now().await;
+            }
+            self.output.send(bytes).await?;
+        }
         let Some(changes) = self.reply.changes.take() else { return Ok(()) };
-        (self.reply.repeated, self.reply.sentences) = (Vec::new(), Vec::new());
         on_follow();
         while let Ok((since, change)) = changes.recv().await {
             let fault = self.shared.state().fault;
@@ -70,14 +86,7 @@ impl ReplyWriter {
     }
 
     async fn write(&self, sentences: &[Sentence]) -> Result<(), SendError<Vec<u8>>> {
-        for (n, chunk) in sentences.chunks(SENTENCES_PER_WRITE).enumerate() {
-            // Never after the last chunk: a `/cancel` must not interrupt a reply that is complete.
-            if n > 0 {
-                future::yield_now().await;
-            }
-            self.output.send(encode(chunk)).await?;
-        }
-        Ok(())
+        self.output.send(encode(sentences)).await
     }
 }
 
@@ -87,7 +96,11 @@ pub(super) async fn write(
     mut stream: impl AsyncWrite + Unpin,
     queue: Receiver<Vec<u8>>,
 ) {
-    while let Ok(bytes) = queue.recv().await {
+    while let Ok(mut bytes) = queue.recv().await {
+        // One segment for what several commands have queued, as from a router.
+        while let Ok(more) = queue.try_recv() {
+            bytes.extend(more);
+        }
         let (fault, trickle) = {
             let state = shared.state();
             (state.fault, state.settings.trickle)
