@@ -74,7 +74,8 @@ fn a_read_only_file_system_is_reported_until_it_is_writable() {
     log_in(&agent);
     wait_for(&agent, Some("Read-only file system"));
     let id = agent.running.id().to_string();
-    let remount = ["-m", "-t", &id, "mount", "-o", "remount,rw", DIRECTORY];
+    // Its root directory too: this program may itself run in another one.
+    let remount = ["-m", "-r", "-t", &id, "mount", "-o", "remount,rw", DIRECTORY];
     assert!(Command::new("nsenter").args(remount).status().unwrap().success());
     wait_for(&agent, None);
     assert!(PathBuf::from(format!("/proc/{id}/root{DIRECTORY}/logins")).exists());
