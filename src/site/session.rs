@@ -234,7 +234,7 @@ impl<'c> SiteSession<'c> {
     }
 
     /// Queries the plugins that are due in one write, together with a heartbeat, which even a router that prints slowly
-    /// answers in time. Only an error of the connection is returned; an error of a plugin goes to its reading. Returns
+    /// answers in time; `resource` is one. Only an error of the connection is returned; an error of a plugin goes to its reading. Returns
     /// whether the plugin that is followed has a discrepancy, if it was read.
     async fn refresh(&mut self, mut due: Vec<Plugin>) -> Result<Option<bool>, Error> {
         let asked_at = Moment::now();
@@ -252,13 +252,19 @@ impl<'c> SiteSession<'c> {
         }
         let mut counts = begins.iter().zip(&due).filter_map(|(at, plugin)| Some((*at, plugin.count()?)));
         let count = if self.row_check.is_due() { counts.next() } else { None };
-        commands.extend(count.iter().map(|(_, count)| count.clone()).chain([heartbeat()]));
+        let of_plugins = commands.len();
+        // `resource` asks for the uptime, too.
+        let resource = due.iter().position(|plugin| *plugin == Plugin::Resource);
+        commands.extend(resource.is_none().then(heartbeat));
+        commands.extend(count.iter().map(|(_, count)| count.clone()));
         let mut answers = self.ask(&commands).await?;
-        let uptime = answers.pop().and_then(Result::ok).and_then(|reply| uptime_of(&reply, asked_at));
+        let uptime = answers.get(resource.map_or(of_plugins, |at| begins[at]));
+        let uptime = uptime.and_then(|answer| uptime_of(answer.as_ref().ok()?, asked_at));
         let unconfirmed = count.and_then(|(at, count)| {
             let counted = answers.pop();
             Some((count, self.row_check.compare(answers.get(at), counted.as_ref())?))
         });
+        answers.truncate(of_plugins);
         let mut readings = Vec::with_capacity(due.len());
         let mut has_discrepancy = None;
         for (plugin, begin) in due.iter().zip(begins).rev() {

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::agent::{Agent, AgentBuilder, Answer, throughout, until};
 use super::router;
 
-/// Commands of one refresh of a live site: two for the hotspot, one each for resource, health and as a heartbeat.
-const REFRESH: u64 = 5;
+/// Commands of one refresh of a live site: two for the hotspot, one each for resource and health.
+const REFRESH: u64 = 4;
 
 /// A result that is no older than this is reused.
 pub(super) const FRESH: Duration = Duration::from_secs(1);

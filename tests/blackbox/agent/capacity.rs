@@ -8,11 +8,11 @@ use super::router;
 
 const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
 
-/// Commands of one refresh of `hotspot`, `resource` and `health`, with a heartbeat.
-const REFRESH: u64 = 7;
+/// Commands of one refresh of `hotspot`, `resource` and `health`.
+const REFRESH: u64 = 6;
 
 /// Commands of such a refresh while the site is live: of the hotspot only the sessions and the number of users are queried.
-const LIVE_REFRESH: u64 = 5;
+const LIVE_REFRESH: u64 = 4;
 
 /// Commands of the internal plugins: five for the pools, one for the license, and a heartbeat.
 const INTERNAL: u64 = 7;
@@ -213,14 +213,14 @@ fn capacity_costs_few_commands_and_is_not_read_without_a_hotspot() {
         .start()
         .with_token("admin-token-01234");
     site_with_capacity(&agent, "with");
-    // A login, seven of the refresh, the clock, and those of the internal plugins.
+    // A login, those of the refresh, the clock, and those of the internal plugins.
     let all = |router: &Router, commands| {
         until(&format!("{commands} commands are sent"), || {
             (router.counters().commands == commands).then_some(())
         });
     };
     all(&with, 1 + REFRESH + 1 + INTERNAL);
-    all(&without, 1 + 3);
+    all(&without, 1 + 2);
     let unknown = json!({"pools": null, "license": null, "error": null});
     assert_eq!(agent.json("/api/sites/without")["capacity"], unknown);
     // The usage once it includes all commands.

@@ -41,7 +41,7 @@ fn bytes_per_refresh(agent: &Agent, commands: u64) -> u64 {
 #[test]
 fn refresh_of_a_large_live_site_takes_half_of_the_bytes() {
     let router = router(Settings { active: 200, users: 500, ..Settings::default() });
-    for (more, commands, least, most) in [("", 5, 10_000, 20_480), ("live: false,", 7, 30_000, 42_500)] {
+    for (more, commands, least, most) in [("", 4, 10_000, 20_480), ("live: false,", 6, 30_000, 42_500)] {
         let agent = given(more).site("awka", router.addr(), "").start().with_token(TOKEN);
         agent.wait_until_active("awka");
         let bytes = bytes_per_refresh(&agent, commands);

@@ -20,7 +20,7 @@ const SLOW: Duration = Duration::from_secs(4);
 const REFRESH_REUSE: Duration = Duration::from_millis(1200);
 
 /// Commands that all requests send at first: two of the kick, a login of the test, and the refreshes of two sites.
-const MIN_COMMANDS: u64 = 9;
+const MIN_COMMANDS: u64 = 7;
 
 /// Maximum time of an answer that does not wait for the router: the next look at the file, and a busy machine.
 const WITHOUT_ROUTER: Duration = Duration::from_secs(3);
