@@ -67,6 +67,15 @@ impl ListenTracker {
         }
     }
 
+    /// Begins again with the next refresh, if it reports changes since an answer. Returns whether it did.
+    pub(super) fn restart(&mut self) -> bool {
+        let is_on = matches!(self.state, ListenState::On(_) | ListenState::Ended);
+        if is_on {
+            self.state = ListenState::Off;
+        }
+        is_on
+    }
+
     /// Whether this plugin is followed.
     pub(super) fn follows(&self, plugin: &str) -> bool {
         self.plugin.as_ref().is_some_and(|(name, _)| name == plugin)
@@ -78,6 +87,11 @@ impl ListenTracker {
             .as_ref()
             .map(|(name, _)| name.as_str())
             .filter(|_| matches!(self.state, ListenState::On(_)))
+    }
+
+    /// Whether the router has ended the `listen`, so that changes are missed until it begins again.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.state, ListenState::Ended) && self.plugin.is_some()
     }
 
     /// Waits until there are changes to apply.

@@ -156,7 +156,7 @@ impl<'c> SiteSession<'c> {
                 self.refreshes.respond(&Ok(reused));
             } else if now >= next {
                 return Ok(ReadScope::Due);
-            } else if now >= next_or_recheck {
+            } else if now >= next_or_recheck || (now >= until && self.listen_tracker.has_ended()) {
                 return Ok(ReadScope::Refresh);
             } else if now >= until {
                 Box::pin(self.ask(&[heartbeat()])).await?;
@@ -313,6 +313,11 @@ impl<'c> SiteSession<'c> {
         loop {
             let Some(before) = self.reading(plugin) else { return Ok(None) };
             let is_followed = self.listen_tracker.follows(plugin.name());
+            if is_followed && before.data.is_none() && self.listen_tracker.restart() {
+                // A reload dropped the data that these answers continue.
+                self.schedule.renew();
+                return Ok(None);
+            }
             let changes = if is_followed { self.listen_tracker.take() } else { Rows::default() };
             let following = if is_followed { self.listen_tracker.following(&changes) } else { Following::No };
             let missed_events = |of: &Reading| of.data.as_ref().map_or(0, |data| data.missed_events());

@@ -101,3 +101,30 @@ fn changes_before_the_first_print_are_counted_once() {
     let agent = agent(&peer);
     stays_at(&agent, (1, 0, 0));
 }
+
+/// The site is refreshed once an hour, and the router interrupts its first `listen`. Then ada logs in.
+#[test]
+fn listen_that_was_interrupted_begins_again_long_before_the_next_refresh() {
+    let (listens, uptimes) = (Mutex::new(Vec::new()), Mutex::new(0));
+    let peer = Peer::answering(move |path, tag| match path {
+        LISTEN => {
+            listens.lock().unwrap().push(tag.to_string());
+            Vec::new()
+        }
+        ACTIVE if listens.lock().unwrap().len() > 1 => vec![ada(tag, "0s"), sentence(&["!done", tag])],
+        ACTIVE => vec![sentence(&["!done", tag])],
+        "/system/resource/print" => {
+            *uptimes.lock().unwrap() += 1;
+            let listen = &listens.lock().unwrap()[0];
+            let interrupted =
+                vec![sentence(&["!trap", listen, "=message=interrupted"]), sentence(&["!done", listen])];
+            let is_heartbeat = *uptimes.lock().unwrap() == 2;
+            [if is_heartbeat { interrupted } else { Vec::new() }, other(path, tag)].concat()
+        }
+        path => other(path, tag),
+    });
+    let given = AgentBuilder::default().defaults("refresh: \"1h\",").timing("heartbeat", "200ms");
+    let agent = given.site("awka", peer.address, "collect: [\"hotspot\"]").start();
+    let stats = agent.stats_when("awka", "the login is shown", |stats| stats["activeUsers"] == 1);
+    assert_eq!(stats["logins"], json!(1));
+}

@@ -1,6 +1,6 @@
 //! Declared plugins that a reload adds, changes and removes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use phsweb_agent::simulator::{Router, Row, Settings};
 use serde_json::json;
@@ -119,4 +119,26 @@ fn a_counter_continues_when_its_plugin_is_displayed_differently() {
     });
     assert_eq!(sum(), Some(5.0));
     assert_eq!(logins_and_connections(&router), (1, 1));
+}
+
+/// One file removes the hotspot and the next adds it again while a refresh waits for its answers. They continue sessions
+/// that are no longer known, and must not look like logins.
+#[test]
+fn a_hotspot_that_is_removed_and_added_during_a_refresh_counts_no_logins() {
+    let router = router(Settings { users: 5, active: 2, ..Settings::default() });
+    let with = |collect: &str| {
+        AgentBuilder::default().defaults("refresh: \"2s\",").site("awka", router.addr(), collect)
+    };
+    let agent = ReloadingAgent::start(&with("collect: [\"resource\", \"hotspot\"],"));
+    agent.wait_until_active("awka");
+    router.set_latency(Duration::from_secs(4));
+    let commands = router.counters().commands;
+    until("the router is queried", || (router.counters().commands > commands).then_some(()));
+    router.set_latency(Duration::ZERO);
+    let began = Instant::now();
+    agent.save(&with("collect: [\"resource\"],"));
+    agent.save(&with("collect: [\"resource\", \"hotspot\"],"));
+    assert!(began.elapsed() < Duration::from_secs(4), "expected the answers to be still on their way");
+    let stats = agent.stats_when("awka", "the sessions are known again", |stats| stats["activeUsers"] == 2);
+    assert_eq!(stats["logins"], json!(0));
 }
