@@ -121,7 +121,7 @@ impl Alerts {
         inner.timeline = AlertClock::resume(stored.now, Clock::system());
         inner.evaluator.utc_offset = stored.utc_offset;
         inner.table = stored.table;
-        inner.table.resume();
+        inner.table.resume(stored.now.tick);
         Ok(())
     }
 

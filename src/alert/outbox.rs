@@ -38,17 +38,35 @@ pub(super) struct Announcement {
     pub place: String,
     /// The alert.
     pub alert: AlertRecord,
-    /// Whether it repeats an earlier announcement.
-    pub is_reminder: bool,
+    /// Why it is announced.
+    pub occasion: Occasion,
     /// When it is sent at the latest, outside of quiet hours.
     pub due: Tick,
-    /// Whether the alert resolved before it was sent as firing.
-    pub is_brief: bool,
+}
+
+/// Why an alert is announced. The earliest occasion counts if several wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Occasion {
+    /// It is new: nothing about it was sent yet.
+    First,
+    /// It is unstable, stable again, or resolved.
+    Change,
+    /// It is firing as before.
+    Reminder,
 }
 
 impl Announcement {
-    fn is_firing(&self) -> bool {
+    pub(super) fn is_firing(&self) -> bool {
         self.alert.until.is_none()
+    }
+
+    pub(super) fn is_new(&self) -> bool {
+        self.occasion == Occasion::First
+    }
+
+    /// Whether the alert resolved before it was sent as firing.
+    fn is_brief(&self) -> bool {
+        self.is_new() && !self.is_firing()
     }
 }
 
@@ -56,10 +74,10 @@ impl Outbox {
     /// Adds an announcement. A resolution joins the announcement that its alert fires, if that was not sent yet.
     pub(super) fn push(&mut self, new: Announcement, now: Tick) {
         if let Some(unsent) = self.waiting.iter_mut().find(|waiting| waiting.alert.id == new.alert.id) {
-            let is_brief = unsent.is_brief || (unsent.is_firing() && !unsent.is_reminder && !new.is_firing());
+            let occasion = unsent.occasion.min(new.occasion);
+            let is_brief = occasion == Occasion::First && !new.is_firing();
             let due = if is_brief { now.after(BRIEF) } else { unsent.due };
-            *unsent =
-                Announcement { is_brief, due, is_reminder: unsent.is_reminder && new.is_reminder, ..new };
+            *unsent = Announcement { occasion, due, ..new };
             return;
         }
         if self.waiting.len() >= MAX_WAITING {
@@ -69,19 +87,9 @@ impl Outbox {
         self.waiting.push(new);
     }
 
-    /// Takes back the announcements at a place. If one of them is the resolution of an alert that was sent as firing, the
-    /// last of these is returned.
-    pub(super) fn withdraw(&mut self, place: &str) -> Option<AlertRecord> {
-        let withdrawn = self.waiting.extract_if(.., |waiting| waiting.place == place);
-        let sent = withdrawn.filter(|waiting| !waiting.is_firing() && !waiting.is_brief).last();
-        sent.map(|withdrawn| withdrawn.alert)
-    }
-
-    /// Takes back the announcement that an alert fires. Returns whether it was not sent yet.
-    pub(super) fn cancel(&mut self, id: &str) -> bool {
-        let is_it =
-            |waiting: &Announcement| waiting.alert.id == id && waiting.is_firing() && !waiting.is_reminder;
-        self.waiting.extract_if(.., |waiting| is_it(waiting)).count() > 0
+    /// Takes back announcements that wait.
+    pub(super) fn withdraw(&mut self, is_it: impl Fn(&Announcement) -> bool) -> Vec<Announcement> {
+        self.waiting.extract_if(.., |waiting| is_it(waiting)).collect()
     }
 
     /// The identifiers of the alerts that wait.
@@ -92,7 +100,7 @@ impl Outbox {
     /// The next notification, if one is due. In quiet hours there is none; the first one after them is a digest.
     pub(super) fn take(&mut self, now: AlertTime, is_quiet: bool) -> Option<Notification> {
         if is_quiet {
-            self.waiting.retain(|waiting| !waiting.is_reminder);
+            self.waiting.retain(|waiting| waiting.occasion != Occasion::Reminder);
             self.is_digest = !self.waiting.is_empty();
             return None;
         }
@@ -100,7 +108,8 @@ impl Outbox {
         if !is_digest && !self.waiting.iter().any(|waiting| waiting.due <= now.tick) {
             return None;
         }
-        let is_taken = |waiting: &mut Announcement| is_digest || !waiting.is_brief || waiting.due <= now.tick;
+        let is_taken =
+            |waiting: &mut Announcement| is_digest || !waiting.is_brief() || waiting.due <= now.tick;
         let taken: Vec<Announcement> = self.waiting.extract_if(.., is_taken).collect();
         self.last_id += 1;
         let dropped = std::mem::take(&mut self.dropped);
@@ -126,10 +135,10 @@ fn notification(
     };
     let mut lines: Vec<String> = Vec::new();
     for announcement in taken.iter().take(MAX_SHOWN) {
-        let state = match (announcement.is_firing(), announcement.is_reminder) {
+        let state = match (announcement.is_firing(), announcement.occasion) {
             (false, _) => "Resolved",
-            (true, true) => "Still firing",
-            (true, false) => "Firing",
+            (true, Occasion::Reminder) => "Still firing",
+            (true, _) => "Firing",
         };
         let hint = announcement.alert.hint.as_ref().filter(|_| announcement.is_firing());
         let hint = hint.map(|hint| format!("\n{hint}")).unwrap_or_default();
