@@ -22,8 +22,8 @@ pub(super) struct DeliveryQueue {
     messages: VecDeque<Arc<Notification>>,
     /// The index of the message to try next.
     next: usize,
-    /// Whether the server has accepted a message after it refused the first one.
-    accepts_others: bool,
+    /// The number of first messages that the server refused before it accepted a later one.
+    refused_alone: usize,
     dropped: u64,
 }
 
@@ -67,7 +67,7 @@ impl DeliveryQueue {
     pub(super) fn delivered(&mut self, message: &Arc<Notification>) {
         if let Some(at) = self.position(message) {
             self.messages.remove(at);
-            self.accepts_others = at > 0;
+            self.refused_alone = at;
         }
         self.next = 0;
     }
@@ -75,7 +75,7 @@ impl DeliveryQueue {
     /// Records that the server refuses a message, and chooses another one. Returns whether it was dropped.
     pub(super) fn refused(&mut self, message: &Arc<Notification>) -> bool {
         match self.position(message) {
-            Some(0) if self.accepts_others => {
+            Some(0) if self.refused_alone > 0 => {
                 self.drop_first();
                 true
             }
@@ -89,6 +89,7 @@ impl DeliveryQueue {
 
     fn drop_first(&mut self) -> Option<Arc<Notification>> {
         self.next = self.next.saturating_sub(1);
+        self.refused_alone = self.refused_alone.saturating_sub(1);
         self.dropped += 1;
         self.messages.pop_front()
     }
@@ -172,6 +173,11 @@ mod tests {
         let mut two = queue(4);
         assert_eq!(run(&mut two, &["0", "1"], 99), ["2", "3"]);
         assert_eq!(two.dropped(), 2);
+        // The server refuses all from then on: a setting of the channel is wrong.
+        two.push(Arc::new(message("4", "", vec![])));
+        two.push(Arc::new(message("5", "", vec![])));
+        assert_eq!(run(&mut two, &["4", "5"], 99), [""; 0]);
+        assert_eq!((titles(&two), two.dropped()), (vec!["4", "5"], 2));
         // Without another message nobody knows whether the server accepts any.
         let mut one = queue(1);
         assert_eq!(run(&mut one, &["0"], 99), [""; 0]);
