@@ -94,6 +94,7 @@ impl Announcer {
             id,
             since,
             message: incident.description.problem.clone(),
+            is_brief: true,
             ..record(site, incident)
         };
         self.keep(AlertRecord { until: Some(since), ..record.clone() });
@@ -220,7 +221,7 @@ impl Announcer {
         self.revision += 1;
         let due = now.tick.after(self.group);
         let place = place(site, incident);
-        self.outbox.push(Announcement { place, alert, is_reminder, due, is_brief: false }, now.tick);
+        self.outbox.push(Announcement { place, alert, is_reminder, due }, now.tick);
     }
 }
 

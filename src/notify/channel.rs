@@ -1,11 +1,11 @@
 //! A channel: sends a message to its service, in the service's own form.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::endpoint::{Endpoint, ErrorReader, Outcome};
 use super::payload::Payload;
 use super::{alertmanager, chat, ntfy, webhook};
-use crate::alert::Notification;
+use crate::alert::{AlertTime, Notification};
 use crate::config::{ChannelConfig, ChannelService, Secret};
 use crate::net::http_client::HttpClient;
 use crate::net::url::HttpUrl;
@@ -56,14 +56,15 @@ impl Channel {
         matches!(self.service, ChannelService::Alertmanager { .. })
     }
 
-    /// Sends a message once. `resend` is the interval at which alerts are sent again.
+    /// Sends a message once, with dates by the clock as it is `now`. `resend` is the interval at which alerts are sent again.
     pub(super) async fn send(
         &self,
         client: &HttpClient,
         message: &Notification,
+        now: AlertTime,
         resend: Duration,
     ) -> Outcome {
-        let Payload { fields, body } = self.payload(message, resend);
+        let Payload { fields, body } = self.payload(message, now, resend);
         let read_error: ErrorReader = match self.service {
             ChannelService::Telegram { .. } => chat::telegram_error,
             _ => |_| None,
@@ -71,11 +72,11 @@ impl Channel {
         self.endpoint.send(client, "POST", (fields, body), read_error).await
     }
 
-    fn payload(&self, message: &Notification, resend: Duration) -> Payload {
+    fn payload(&self, message: &Notification, now: AlertTime, resend: Duration) -> Payload {
         match &self.service {
             ChannelService::Webhook { headers, secret, body, .. } => {
                 let key = secret.as_ref().map(Secret::expose);
-                let mut payload = webhook::payload(body.as_deref(), key, message);
+                let mut payload = webhook::payload(body.as_deref(), key, message, now);
                 let is_given = |name: &str| headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
                 payload.fields.retain(|(name, _)| !is_given(name));
                 let given = headers.iter().map(|(name, value)| (name.clone(), value.expose().to_string()));
@@ -86,7 +87,7 @@ impl Channel {
             ChannelService::Ntfy { token, .. } => ntfy::payload(token.as_ref().map(Secret::expose), message),
             ChannelService::Slack { .. } => chat::slack(message),
             ChannelService::Discord { .. } => chat::discord(message),
-            ChannelService::Alertmanager { .. } => alertmanager::payload(message, SystemTime::now(), resend),
+            ChannelService::Alertmanager { .. } => alertmanager::payload(message, now, resend),
         }
     }
 }

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Alert, Notification};
+use crate::alert::{AlertRecord, Notification};
 
 /// Longest form in bytes: the full queues of 16 channels, whose texts may take twice as much in JSON.
 const MAX_SAVED: usize = 8 << 20;
 
 /// The version of the form.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The messages that are not delivered, by the name of the channel.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub(super) struct SavedChannel {
     pub(super) queued: Vec<Notification>,
     pub(super) dropped: u64,
     /// The alerts that the channel sends again.
-    pub(super) firing: Vec<Alert>,
+    pub(super) firing: Vec<AlertRecord>,
 }
 
 impl SavedMessages {
@@ -73,7 +73,7 @@ mod tests {
         for (bytes, part) in [
             (&b""[..], "EOF"),
             (b"{}", "missing field"),
-            (br#"{"version":2,"channels":{}}"#, "version 2"),
+            (br#"{"version":3,"channels":{}}"#, "version 3"),
             (&vec![b' '; MAX_SAVED + 1], "more than"),
         ] {
             let error = SavedMessages::decode(bytes).unwrap_err();

@@ -5,13 +5,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
 use super::samples::{firing, message, resolved};
 use super::*;
-use crate::alert::Notification;
+use crate::alert::{AlertRecord, Alerts, Notification};
 use crate::config::{AlertsConfig, ChannelConfig, ChannelService, HeartbeatConfig, Secret, ServerTrust};
 use crate::net::proxy::ProxySettings;
 use crate::timings::Timings;
@@ -95,7 +95,7 @@ fn timings() -> Arc<Timings> {
 }
 
 fn notifier(saved: SavedMessages) -> Notifier {
-    let notifier = Notifier::new(timings(), ProxySettings::default());
+    let notifier = Notifier::new(Arc::new(Alerts::new(Duration::ZERO)), timings(), ProxySettings::default());
     notifier.restore(saved);
     notifier
 }
@@ -233,7 +233,15 @@ fn alertmanager_gets_alerts_that_fire_again_and_again() {
         let of = |alert: &Value| alert["labels"]["site"].as_str().unwrap().to_string();
         alerts.as_array().unwrap().iter().map(of).collect::<Vec<_>>()
     };
-    notifier.send(message("t", "", vec![firing("SiteDown", "awka"), firing("SiteDown", "jos")]));
+    let passed = AlertRecord { is_brief: true, ..resolved("SiteDown", "lagos") };
+    notifier.send(message("t", "", vec![firing("SiteDown", "awka"), firing("SiteDown", "jos"), passed]));
+    let all: Value = serde_json::from_str(&next(&received)).unwrap();
+    let end = |at: usize| humantime::parse_rfc3339(all[at]["endsAt"].as_str().unwrap()).unwrap();
+    assert_eq!(all[2]["labels"]["site"], "lagos");
+    assert!(
+        end(2) > SystemTime::now() + Duration::from_secs(300),
+        "it fires for longer than a group waits: {all}"
+    );
     for _ in 0..3 {
         assert_eq!(sites(&next(&received)), ["awka", "jos"]);
     }
@@ -304,7 +312,7 @@ fn the_end_waits_for_the_attempt_in_progress() {
 fn heartbeats_are_sent_at_each_interval() {
     let (listener, address) = listen();
     let received = receiver(listener, &[OK, "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"]);
-    let notifier = Notifier::new(timings(), ProxySettings::default());
+    let notifier = Notifier::new(Arc::new(Alerts::new(Duration::ZERO)), timings(), ProxySettings::default());
     let url = Secret::new(format!("http://{address}/ping/s3cret"));
     let every = Duration::from_millis(10);
     let heartbeat = Some(HeartbeatConfig { url, every, trust: ServerTrust::BuiltIn });
