@@ -17,6 +17,8 @@ const TELEGRAM: &str = "https://api.telegram.org";
 pub(super) struct Channel {
     service: ChannelService,
     endpoint: Endpoint,
+    /// The interval at which alerts are sent again.
+    resend: Duration,
 }
 
 impl Channel {
@@ -25,7 +27,7 @@ impl Channel {
     /// # Errors
     ///
     /// The problem of its URL, which is not part of the message.
-    pub(super) fn new(config: &ChannelConfig) -> Result<Self, &'static str> {
+    pub(super) fn new(config: &ChannelConfig, resend: Duration) -> Result<Self, &'static str> {
         let service = config.service.clone();
         let url = match &service {
             ChannelService::Telegram { token, .. } => {
@@ -48,7 +50,7 @@ impl Channel {
             _ => Vec::new(),
         };
         let endpoint = Endpoint::new(url?, &config.trust, &secrets);
-        Ok(Self { service, endpoint })
+        Ok(Self { service, endpoint, resend })
     }
 
     /// Whether alerts that fire must be sent again and again.
@@ -56,15 +58,9 @@ impl Channel {
         matches!(self.service, ChannelService::Alertmanager { .. })
     }
 
-    /// Sends a message once, with dates by the clock as it is `now`. `resend` is the interval at which alerts are sent again.
-    pub(super) async fn send(
-        &self,
-        client: &HttpClient,
-        message: &Notification,
-        now: AlertTime,
-        resend: Duration,
-    ) -> Outcome {
-        let Payload { fields, body } = self.payload(message, now, resend);
+    /// Sends a message once, with dates by the clock as it is `now`.
+    pub(super) async fn send(&self, client: &HttpClient, message: &Notification, now: AlertTime) -> Outcome {
+        let Payload { fields, body } = self.payload(message, now);
         let read_error: ErrorReader = match self.service {
             ChannelService::Telegram { .. } => chat::telegram_error,
             _ => |_| None,
@@ -72,7 +68,7 @@ impl Channel {
         self.endpoint.send(client, "POST", (fields, body), read_error).await
     }
 
-    fn payload(&self, message: &Notification, now: AlertTime, resend: Duration) -> Payload {
+    fn payload(&self, message: &Notification, now: AlertTime) -> Payload {
         match &self.service {
             ChannelService::Webhook { headers, secret, body, .. } => {
                 let key = secret.as_ref().map(Secret::expose);
@@ -87,7 +83,7 @@ impl Channel {
             ChannelService::Ntfy { token, .. } => ntfy::payload(token.as_ref().map(Secret::expose), message),
             ChannelService::Slack { .. } => chat::slack(message),
             ChannelService::Discord { .. } => chat::discord(message),
-            ChannelService::Alertmanager { .. } => alertmanager::payload(message, now, resend),
+            ChannelService::Alertmanager { .. } => alertmanager::payload(message, now, self.resend),
         }
     }
 }

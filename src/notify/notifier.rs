@@ -212,5 +212,5 @@ pub async fn send_once(
     now: AlertTime,
     timings: &Timings,
 ) -> Result<String, String> {
-    Channel::new(config)?.send(client, message, now, timings.notify_resend).await.into_result()
+    Channel::new(config, timings.notify_resend)?.send(client, message, now).await.into_result()
 }

@@ -10,7 +10,7 @@ use crate::alert::{AlertRecord, Notification};
 const MAX_SAVED: usize = 8 << 20;
 
 /// The version of the form.
-const VERSION: u8 = 2;
+const VERSION: u8 = 1;
 
 /// The messages that are not delivered, by the name of the channel.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ mod tests {
         for (bytes, part) in [
             (&b""[..], "EOF"),
             (b"{}", "missing field"),
-            (br#"{"version":3,"channels":{}}"#, "version 3"),
+            (br#"{"version":2,"channels":{}}"#, "version 2"),
             (&vec![b' '; MAX_SAVED + 1], "more than"),
         ] {
             let error = SavedMessages::decode(bytes).unwrap_err();

@@ -92,7 +92,7 @@ fn alerts_that_no_longer_fire_are_not_repeated() {
     let alert = r#"{"id":"awka-SiteDown-1","kind":"SiteDown","site":"awka","name":null,"since":0,
         "until":null,"value":null,"message":"","hint":null,"acknowledged":null}"#;
     let saved =
-        format!(r#"{{"version":2,"channels":{{"am":{{"queued":[],"dropped":0,"firing":[{alert}]}}}}}}"#);
+        format!(r#"{{"version":1,"channels":{{"am":{{"queued":[],"dropped":0,"firing":[{alert}]}}}}}}"#);
     let storage = started(&[]);
     storage.notifier.restore(SavedMessages::decode(saved.as_bytes()).unwrap());
     // Nothing is sent to a URL that is invalid.
