@@ -27,7 +27,7 @@ pub struct AlertRecord {
     pub hint: Option<String>,
     /// Who acknowledged it, and when.
     pub acknowledged: Option<(String, Tick)>,
-    /// Whether one message is all about it: it has no end, or ended before it was sent as firing.
+    /// Whether it has no end, or ended before it was sent as firing.
     #[serde(default)]
     pub is_brief: bool,
 }

@@ -17,7 +17,7 @@ const MAX_FIRING: usize = 1000;
 /// How often an alert may fail to be sent again before it resolves. It is the factor of Prometheus.
 const MISSED_RESENDS: u32 = 4;
 
-/// How long an alert fires that has ended already, or has no end. Alertmanager sends nothing about an alert that it only gets
+/// How long an alert fires that is brief. Alertmanager sends nothing about an alert that it only gets
 /// as resolved, and looks at an alert that joins a group after up to `group_interval`, which is 5 minutes unless changed.
 const PASSED_FIRES: Duration = Duration::from_secs(600);
 

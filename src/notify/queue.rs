@@ -1,9 +1,9 @@
 //! The messages that a channel has not delivered yet.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::alert::Notification;
+use crate::alert::{AlertRecord, Notification};
 
 /// Maximum number of messages. The oldest ones are dropped.
 pub const MAX_QUEUED: usize = 64;
@@ -37,8 +37,16 @@ impl DeliveryQueue {
         queue
     }
 
-    /// Adds a message. Returns those that are dropped because the queue is full.
-    pub(super) fn push(&mut self, message: Arc<Notification>) -> Vec<Arc<Notification>> {
+    /// Adds a message. Returns those that are dropped because the queue is full. An alert that ends before the server got it as
+    /// firing is brief for this server.
+    pub(super) fn push(&mut self, mut message: Arc<Notification>) -> Vec<Arc<Notification>> {
+        let queued = self.messages.iter().flat_map(|message| &message.alerts);
+        let firing = queued.filter(|alert| alert.until.is_none());
+        let waiting: HashSet<&str> = firing.map(|alert| &*alert.id).collect();
+        let ends = |alert: &AlertRecord| alert.until.is_some() && waiting.contains(&*alert.id);
+        if message.alerts.iter().any(ends) {
+            Arc::make_mut(&mut message).alerts.iter_mut().for_each(|alert| alert.is_brief |= ends(alert));
+        }
         self.messages.push_back(message);
         let mut dropped = Vec::new();
         let bytes = |queue: &Self| queue.messages.iter().map(|message| size(message)).sum::<usize>();

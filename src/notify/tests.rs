@@ -85,6 +85,18 @@ fn webhook(name: &str, address: SocketAddr) -> ChannelConfig {
     ChannelConfig { name: name.into(), service, trust: ServerTrust::BuiltIn }
 }
 
+fn alertmanager(address: SocketAddr) -> ChannelConfig {
+    let service = ChannelService::Alertmanager { url: Secret::new(format!("http://{address}/")) };
+    ChannelConfig { name: "am".into(), service, trust: ServerTrust::BuiltIn }
+}
+
+/// Whether the alert at this place of the body ends later than a group of Alertmanager waits.
+fn fires_for_long(body: &str, at: usize) -> bool {
+    let body: Value = serde_json::from_str(body).unwrap();
+    let end = humantime::parse_rfc3339(body[at]["endsAt"].as_str().unwrap()).unwrap();
+    end > SystemTime::now() + Duration::from_secs(300)
+}
+
 fn alerts(channels: Vec<ChannelConfig>) -> AlertsConfig {
     AlertsConfig { channels, ..AlertsConfig::default() }
 }
@@ -224,10 +236,8 @@ fn a_changed_channel_keeps_its_messages_and_a_restart_restores_them() {
 fn alertmanager_gets_alerts_that_fire_again_and_again() {
     let (listener, address) = listen();
     let received = receiver_except(listener, "abuja", &[OK]);
-    let service = ChannelService::Alertmanager { url: Secret::new(format!("http://{address}/")) };
-    let config = ChannelConfig { name: "am".into(), service, trust: ServerTrust::BuiltIn };
     let notifier = notifier(SavedMessages::default());
-    notifier.configure(&alerts(vec![config]));
+    notifier.configure(&alerts(vec![alertmanager(address)]));
     let sites = |body: &str| {
         let alerts: Value = serde_json::from_str(body).unwrap();
         let of = |alert: &Value| alert["labels"]["site"].as_str().unwrap().to_string();
@@ -235,13 +245,8 @@ fn alertmanager_gets_alerts_that_fire_again_and_again() {
     };
     let passed = AlertRecord { is_brief: true, ..resolved("SiteDown", "lagos") };
     notifier.send(message("t", "", vec![firing("SiteDown", "awka"), firing("SiteDown", "jos"), passed]));
-    let all: Value = serde_json::from_str(&next(&received)).unwrap();
-    let end = |at: usize| humantime::parse_rfc3339(all[at]["endsAt"].as_str().unwrap()).unwrap();
-    assert_eq!(all[2]["labels"]["site"], "lagos");
-    assert!(
-        end(2) > SystemTime::now() + Duration::from_secs(300),
-        "it fires for longer than a group waits: {all}"
-    );
+    let all = next(&received);
+    assert!(sites(&all) == ["awka", "jos", "lagos"] && fires_for_long(&all, 2), "{all}");
     for _ in 0..3 {
         assert_eq!(sites(&next(&received)), ["awka", "jos"]);
     }
@@ -256,6 +261,19 @@ fn alertmanager_gets_alerts_that_fire_again_and_again() {
     until("the other one is sent again", || sites(&next(&received)) == ["jos"]);
     notifier.retain_firing(|id| id == "SiteDown-abuja");
     assert_eq!(firing_now(), []);
+}
+
+#[test]
+fn what_ended_while_alertmanager_was_down_fires_there() {
+    let (listener, address) = listen();
+    drop(listener);
+    let notifier = notifier(SavedMessages::default());
+    notifier.configure(&alerts(vec![alertmanager(address)]));
+    notifier.send(message("t", "", vec![firing("SiteDown", "awka")]));
+    notifier.send(message("t", "", vec![resolved("SiteDown", "awka")]));
+    let Ok(listener) = TcpListener::bind(address) else { return };
+    let received = receiver(listener, &[OK]);
+    until("it fires for long", || fires_for_long(&next(&received), 0));
 }
 
 /// The body of each request. Each response waits for the sender.
