@@ -94,6 +94,7 @@ impl Announcer {
             id,
             since,
             message: incident.description.problem.clone(),
+            is_brief: true,
             ..record(site, incident)
         };
         self.keep(AlertRecord { until: Some(since), ..record.clone() });

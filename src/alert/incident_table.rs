@@ -130,7 +130,7 @@ impl IncidentTable {
         if let Some(since) = lost {
             self.lose_uplink(since, now);
         }
-        let notification = self.announcer.outbox.take(now, is_quiet);
+        let notification = self.announcer.outbox.take(now.tick, is_quiet);
         self.announcer.revision += u64::from(notification.is_some());
         notification
     }

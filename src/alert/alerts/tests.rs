@@ -116,6 +116,23 @@ fn an_outage_is_reported_with_its_cause_and_hint() {
 }
 
 #[test]
+fn what_was_restored_waits_for_the_configuration() {
+    let config = config("on: [SiteDown(after: \"0s\")]", "");
+    let mut agent = Agent::new(&config);
+    agent.offline("a");
+    agent.alerts.change(|inner| {
+        let now = inner.time().now;
+        assert_eq!(inner.table.advance(true, now), None, "the hour is quiet");
+    });
+    let restarted = Alerts::new(Duration::ZERO);
+    restarted.restore(&agent.alerts.stored().unwrap()).unwrap();
+    agent.alerts = restarted;
+    assert_eq!(agent.messages(), [""; 0], "no channel is known yet, and no quiet hour");
+    agent.alerts.configure(&config);
+    assert_eq!(agent.messages().len(), 1);
+}
+
+#[test]
 fn a_noisy_figure_causes_as_many_messages_as_it_crosses_both_limits() {
     let rules = "on: [Above(figure: CpuLoad, limit: 90, clear: 75, after: \"0s\")]";
     let mut agent = Agent::new(&config(rules, ""));

@@ -4,9 +4,17 @@ use std::time::Duration;
 
 use super::*;
 use crate::alert::announcer::{MAX_MUTES, Mute};
-use crate::alert::notification::AlertState;
+use crate::alert::record::{Alert, AlertState};
 
 const GROUP: u64 = 20;
+
+/// A notification, with the dates when it was sent.
+#[derive(Debug)]
+struct Sent {
+    title: String,
+    text: String,
+    alerts: Vec<Alert>,
+}
 
 /// A table with its clock, and the notifications so far, each with the second in which it was sent.
 struct Simulation {
@@ -14,7 +22,7 @@ struct Simulation {
     second: u64,
     after: u64,
     is_quiet: bool,
-    sent: Vec<(u64, Notification)>,
+    sent: Vec<(u64, Sent)>,
 }
 
 fn now(second: u64) -> AlertTime {
@@ -73,8 +81,13 @@ impl Simulation {
         while self.second < end {
             // Long times pass in larger steps.
             self.second += if self.second + 1000 < end && self.second.is_multiple_of(10) { 10 } else { 1 };
-            let sent = self.table.advance(self.is_quiet, self.now());
-            self.sent.extend(sent.map(|notification| (self.second, notification)));
+            let now = self.now();
+            let sent =
+                self.table.advance(self.is_quiet, now).map(|Notification { title, text, alerts, .. }| {
+                    let alerts = alerts.iter().map(|alert| alert.alert(now)).collect();
+                    (self.second, Sent { title, text, alerts })
+                });
+            self.sent.extend(sent);
         }
     }
 
@@ -166,6 +179,24 @@ fn an_outage_slightly_longer_than_after_is_reported_once() {
     simulation.up("awka");
     simulation.pass(3600);
     assert_eq!(simulation.titles(), ["220 awka is online again after 1m40s"]);
+}
+
+#[test]
+fn a_short_outage_is_not_reported_after_the_next_one() {
+    let mut simulation = Simulation::new(&["awka", "lagos"], 90);
+    simulation.down("awka");
+    simulation.pass(100);
+    simulation.up("awka");
+    simulation.pass(5);
+    simulation.down("awka");
+    simulation.pass(200);
+    let lines: Vec<&str> = simulation.sent[0].1.text.lines().collect();
+    let expected = [
+        "Resolved: awka is online again after 1m40s",
+        "Firing: awka is offline for 1m30s: connection refused",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(simulation.titles(), ["215 2 alerts: 1 firing, 1 resolved"]);
 }
 
 #[test]
@@ -511,6 +542,7 @@ fn a_reboot_is_one_message_and_many_reboots_another() {
     let words = Description {
         problem: "awka rebooted".into(),
         recovery: "awka does not reboot".into(),
+        hint: Some("check its power".into()),
         ..offline("")
     };
     let mut simulation = Simulation::new(&["awka"], 90);
@@ -518,6 +550,8 @@ fn a_reboot_is_one_message_and_many_reboots_another() {
         simulation.table.report(rebooted, words.clone(), simulation.now().tick, simulation.now());
         simulation.pass(300);
     }
+    let Sent { text, alerts, .. } = &simulation.sent[0].1;
+    assert_eq!((&**text, alerts[0].state), ("awka rebooted\ncheck its power", AlertState::Firing));
     let titles = simulation.titles();
     assert_eq!(titles.len(), 5);
     assert_eq!(titles[0], "20 awka rebooted");
