@@ -60,11 +60,12 @@ impl Alerting {
 
     /// Adopts a configuration. Alerts and channels that it does not change continue.
     pub(super) fn configure(&mut self, config: &Config) {
-        self.alerts.configure(config);
+        // The channels first: from the configuration on, alerts make messages.
         if self.configured != config.alerts {
             self.notifier.configure(&config.alerts);
             self.configured.clone_from(&config.alerts);
         }
+        self.alerts.configure(config);
     }
 }
 

@@ -37,7 +37,8 @@ struct Inner {
     evaluator: Evaluator,
     table: IncidentTable,
     timeline: AlertClock,
-    quiet: Vec<DailyRange>,
+    /// `None` before the first configuration.
+    quiet: Option<Vec<DailyRange>>,
     group: Duration,
     /// The number of events and configurations that were applied.
     applied: u64,
@@ -74,7 +75,7 @@ impl Alerts {
             evaluator: Evaluator::default(),
             table: IncidentTable::default(),
             timeline: AlertClock::new(Clock::system()),
-            quiet: Vec::new(),
+            quiet: None,
             group,
             applied: 0,
         });
@@ -121,7 +122,7 @@ impl Alerts {
         inner.timeline = AlertClock::resume(stored.now, Clock::system());
         inner.evaluator.utc_offset = stored.utc_offset;
         inner.table = stored.table;
-        inner.table.resume();
+        inner.table.resume(stored.now.tick);
         Ok(())
     }
 
@@ -141,7 +142,7 @@ impl Alerts {
             evaluator.configure(config, table, now);
             inner.table.announcer.group = inner.group;
             inner.table.announcer.remind = config.alerts.remind;
-            inner.quiet.clone_from(&config.alerts.quiet);
+            inner.quiet = Some(config.alerts.quiet.clone());
             inner.applied += 1;
         });
     }
@@ -156,15 +157,22 @@ impl Alerts {
         });
     }
 
-    /// Evaluates what depends on time, and returns the next notification. To be called about each second.
+    /// Evaluates what depends on time, and returns the next notification. To be called about each second. Before the first
+    /// configuration there is none: what was restored waits for its quiet hours and channels.
     pub fn advance(&self, snapshot: &Snapshot) -> Option<Notification> {
         self.change(|inner| {
             let now = inner.time().now;
             let Inner { evaluator, table, quiet, .. } = inner;
+            let quiet = quiet.as_ref()?;
             evaluator.evaluate_agent(snapshot, table, now);
             let local = now.local(evaluator.utc_offset);
             table.advance(quiet.iter().any(|hours| local.is_some_and(|local| hours.contains(local))), now)
         })
+    }
+
+    /// The current moment on the timeline of the alerts, which dates their ticks.
+    pub fn now(&self) -> AlertTime {
+        self.lock().time().now
     }
 
     /// Records that a login as admin was refused.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::incident::{Firing, Incident};
-use super::outbox::{Announcement, Outbox};
+use super::incident::{Firing, Incident, MAX_CHANGES};
+use super::outbox::{Announcement, Occasion, Outbox};
 use super::record::AlertRecord;
 use super::time::{AlertTime, Tick};
 use crate::routeros::value::format_duration;
@@ -94,11 +94,12 @@ impl Announcer {
             id,
             since,
             message: incident.description.problem.clone(),
+            is_brief: true,
             ..record(site, incident)
         };
         self.keep(AlertRecord { until: Some(since), ..record.clone() });
         if !self.is_muted(site, now.tick) {
-            self.push(site, incident, record, false, now);
+            self.push(site, incident, record, Occasion::First, now);
         }
     }
 
@@ -122,11 +123,10 @@ impl Announcer {
     /// What is due as time passes: the end of a mute or of an unstable phase, or a reminder.
     pub(super) fn advance(&mut self, site: &str, incident: &mut Incident, is_quiet: bool, now: AlertTime) {
         let is_muted = self.is_muted(site, now.tick);
+        let is_calm = incident.calms_down(now.tick);
         let Some(firing) = &mut incident.firing else { return };
-        if firing.is_unstable && incident.unknown.is_none() {
-            let is_present = incident.present;
-            if !incident.calms_down(now.tick) {
-            } else if let (Some(since), Some(firing)) = (is_present, &mut incident.firing) {
+        if is_calm {
+            if let Some(since) = incident.present {
                 (firing.is_unstable, firing.since) = (false, since);
                 self.announce(site, incident, now);
             } else {
@@ -138,34 +138,42 @@ impl Announcer {
         } else if let Some(remind) = self.remind
             && !is_quiet
             && !is_muted
+            && !firing.is_unstable
             && firing.acknowledged.is_none()
             && now.tick.since(firing.announced) >= remind
         {
             firing.announced = now.tick;
             let record = current(site, incident, now);
-            self.push(site, incident, record, true, now);
+            self.push(site, incident, record, Occasion::Reminder, now);
         }
     }
 
     /// The rule or the site was removed from the file: the alert ends, and nothing is announced.
     pub(super) fn drop_incident(&mut self, site: &str, incident: &Incident, now: AlertTime) {
         if let Some(firing) = &incident.firing {
-            self.outbox.cancel(&firing.id);
+            self.outbox.withdraw(|waiting| waiting.alert.id == firing.id);
             self.keep(AlertRecord { until: Some(now.tick), ..current(site, incident, now) });
         }
     }
 
     fn become_unstable(&mut self, site: &str, incident: &mut Incident, now: AlertTime) {
-        let firing = match self.outbox.withdraw(&place(site, incident)) {
+        let place = place(site, incident);
+        let withdrawn = self.outbox.withdraw(|waiting| waiting.place == place);
+        let sent = withdrawn.iter().rfind(|waiting| !waiting.is_new() && !waiting.is_firing());
+        let firing = match (sent.map(|waiting| &waiting.alert), incident.firing.take()) {
             // The alert whose resolution was taken back continues. A later one was not sent yet.
-            Some(sent) => {
+            (Some(sent), _) => {
                 self.past.retain(|past| past.id != sent.id);
-                firing(sent.id, sent.since, now.tick)
+                let acknowledged = sent.acknowledged.clone();
+                let continued = firing(sent.id.clone(), sent.since, now.tick);
+                Firing { is_announced: true, acknowledged, ..continued }
             }
-            None => incident
-                .firing
-                .take()
-                .unwrap_or_else(|| firing(new_id(site, incident, now.tick), now.tick, now.tick)),
+            (None, Some(firing)) => {
+                let is_taken_back =
+                    withdrawn.iter().any(|waiting| waiting.is_new() && waiting.alert.id == firing.id);
+                Firing { is_announced: firing.is_announced && !is_taken_back, ..firing }
+            }
+            (None, None) => firing(new_id(site, incident, now.tick), now.tick, now.tick),
         };
         incident.firing = Some(Firing { is_unstable: true, ..firing });
         self.announce(site, incident, now);
@@ -175,11 +183,12 @@ impl Announcer {
         self.revision += 1;
         let is_muted = self.is_muted(site, now.tick);
         let Some(firing) = &mut incident.firing else { return };
-        firing.is_announced |= !is_muted;
         firing.announced = now.tick;
         if !is_muted {
+            let was_announced = std::mem::replace(&mut firing.is_announced, true);
+            let occasion = if was_announced { Occasion::Change } else { Occasion::First };
             let record = current(site, incident, now);
-            self.push(site, incident, record, false, now);
+            self.push(site, incident, record, occasion, now);
         }
     }
 
@@ -197,7 +206,7 @@ impl Announcer {
         let ended = AlertRecord { until: Some(now.tick), value, message, ..ended };
         self.keep(ended.clone());
         if firing.is_announced {
-            self.push(site, incident, ended, false, now);
+            self.push(site, incident, ended, Occasion::Change, now);
         }
     }
 
@@ -214,13 +223,13 @@ impl Announcer {
         site: &str,
         incident: &Incident,
         alert: AlertRecord,
-        is_reminder: bool,
+        occasion: Occasion,
         now: AlertTime,
     ) {
         self.revision += 1;
         let due = now.tick.after(self.group);
         let place = place(site, incident);
-        self.outbox.push(Announcement { place, alert, is_reminder, due, is_brief: false }, now.tick);
+        self.outbox.push(Announcement { place, alert, occasion, due }, now.tick);
     }
 }
 
@@ -230,8 +239,7 @@ pub(super) fn current(site: &str, incident: &Incident, now: AlertTime) -> AlertR
     let problem = &incident.description.problem;
     let message = if firing.is_unstable {
         format!(
-            "Unstable: \"{problem}\" changed {} times within an hour. The next message follows after 30 minutes without a change",
-            incident.change_count()
+            "Unstable: \"{problem}\" changed more than {MAX_CHANGES} times within an hour. The next message follows after 30 minutes without a change"
         )
     } else {
         let cause = incident.description.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();

@@ -48,9 +48,9 @@ pub(super) fn site_down(site: &SiteState, timeline: AlertClock) -> Evaluation {
 }
 
 pub(super) fn plugin_failing(site: &SiteState, reading: &Reading, timeline: AlertClock) -> Evaluation {
-    if !site.is_online() {
+    let ConnectionState::Online { since: connected, .. } = &site.connection else {
         return Evaluation::Unknown;
-    }
+    };
     let (Some(error), Some(since)) = (reading.error_for(false), reading.failed_since) else {
         return if reading.data.is_some() { Evaluation::Absent(None) } else { Evaluation::Unknown };
     };
@@ -62,7 +62,8 @@ pub(super) fn plugin_failing(site: &SiteState, reading: &Reading, timeline: Aler
         hint: hint(&error),
         value: None,
     };
-    Evaluation::Present(Some(timeline.tick(since)), description)
+    // Whether it failed during an outage before is unknown.
+    Evaluation::Present(Some(timeline.tick(since.max(*connected))), description)
 }
 
 pub(super) fn clock_wrong(site: &SiteState, by: Duration, clock: Clock) -> Evaluation {
@@ -147,9 +148,10 @@ fn certificate_expires(
     Evaluation::Present(None, description)
 }
 
-/// `is_many`: whether so many logins were refused that the alert fires.
-pub(super) fn logins_refused(count: usize, is_many: bool) -> Evaluation {
+/// `is_many`: whether so many logins were refused that the alert fires; `is_new`: whether earlier ones are unknown.
+pub(super) fn logins_refused(count: usize, is_many: bool, is_new: bool) -> Evaluation {
     match count {
+        0 if is_new => Evaluation::Unknown,
         0 => Evaluation::Absent(None),
         _ if !is_many => Evaluation::Hold,
         _ => Evaluation::Present(

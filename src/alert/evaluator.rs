@@ -14,7 +14,7 @@ use super::incident_table::{AGENT, IncidentTable, SITE_DOWN, UPLINK_LOST};
 use super::rules::{NumberedRule, numbered, rules_of};
 use super::time::{AlertClock, AlertTime, Tick};
 use crate::clock::Clock;
-use crate::config::{AlertCondition, Config, Https, Site};
+use crate::config::{AlertCondition, AlertRule, Config, Https, Site, Weekdays};
 use crate::state::{SiteEvent, SiteState, Snapshot, StoreEvent};
 
 /// This many refused logins as admin within [`LOGIN_WINDOW`] are many: a person mistypes a token less often.
@@ -32,8 +32,10 @@ pub(super) struct Evaluator {
     of_site: HashMap<String, Arc<[NumberedRule]>>,
     /// When the certificate of the agent's page ends, since the Unix epoch.
     certificate_ends: Option<Duration>,
-    /// The latest refused logins.
+    /// The latest refused logins of this process.
     refused_logins: VecDeque<Tick>,
+    /// The first configuration: refused logins before it are unknown.
+    started: Option<Tick>,
     /// The difference of local time from UTC at most sites, in seconds, when it was last known. Quiet hours follow it,
     /// because the machine of the agent often has no time zone.
     pub(super) utc_offset: i32,
@@ -55,6 +57,7 @@ pub(super) struct EvaluationTime {
 impl Evaluator {
     /// Adopts a configuration. Alerts whose rule it no longer has end silently.
     pub(super) fn configure(&mut self, config: &Config, table: &mut IncidentTable, now: AlertTime) {
+        self.started.get_or_insert(now.tick);
         self.rules = numbered(&config.alerts.rules);
         let of = |site: &Site| rules_of(&config.alerts.rules, &self.rules, &site.alerts);
         self.of_site = config.sites.iter().map(|site| (site.key.clone(), of(site))).collect();
@@ -112,7 +115,8 @@ impl Evaluator {
                 }
                 AlertCondition::LoginsRefused => {
                     let count = self.refused_logins.len();
-                    logins_refused(count, count >= MANY_LOGINS)
+                    let is_new = self.started.is_none_or(|start| now.tick.since(start) < LOGIN_WINDOW);
+                    logins_refused(count, count >= MANY_LOGINS, is_new)
                 }
                 _ => continue,
             };
@@ -151,12 +155,19 @@ impl Evaluator {
         let local = now.local(site.utc_offset().unwrap_or(self.utc_offset));
         let figures = Figures::of(site);
         for rule in self.rules_of(&site.key).iter() {
+            let AlertRule { between, days, .. } = rule.rule;
             let is_in_hours = local.is_none_or(|local| {
-                rule.rule.between.is_none_or(|hours| hours.contains(local)) && rule.rule.days.contains(local)
+                between.is_none_or(|hours| hours.contains(local)) && days.contains(local)
             });
             let mut observe = |part: &str, observation: Evaluation| {
-                let is_held = matches!(observation, Evaluation::Present(..)) && !is_in_hours;
-                let observation = if is_held { Evaluation::Hold } else { observation };
+                let observation = match observation {
+                    Evaluation::Present(_, description) if !is_in_hours => Evaluation::Excluded(description),
+                    // It may have begun outside of the hours.
+                    Evaluation::Present(_, description) if between.is_some() || days != Weekdays::ALL => {
+                        Evaluation::Present(None, description)
+                    }
+                    other => other,
+                };
                 table.observe(rule.subject(&site.key, Some(&site.name), part), observation, now);
             };
             match rule.rule.condition {
@@ -178,8 +189,8 @@ impl Evaluator {
                 }
                 // An unstable alert of an earlier run ends when it is known again.
                 AlertCondition::Rebooted if site.is_online() => observe("", Evaluation::Absent(None)),
-                AlertCondition::Rebooted | AlertCondition::ConfigRejected | AlertCondition::LoginsRefused => {
-                }
+                AlertCondition::Rebooted => observe("", Evaluation::Unknown),
+                AlertCondition::ConfigRejected | AlertCondition::LoginsRefused => {}
             }
         }
         if table.has_incidents(&site.key) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::time::Tick;
 
 /// More changes than this within [`CHANGE_WINDOW`] make a condition unstable.
-const MAX_CHANGES: usize = 4;
+pub(super) const MAX_CHANGES: usize = 4;
 
 /// How long a change counts.
 const CHANGE_WINDOW: Duration = Duration::from_secs(3600);
@@ -20,8 +20,9 @@ const CALM: Duration = Duration::from_secs(1800);
 pub(super) enum Evaluation {
     /// The condition is present, since this tick if that is known.
     Present(Option<Tick>, Description),
-    /// A figure is between its limit and the value at which the alert resolves, or it is outside of the rule's hours: it
-    /// neither fires nor resolves.
+    /// The condition is present outside of the rule's hours: it does not fire, and it does not count.
+    Excluded(Description),
+    /// A figure is between its limit and the value at which the alert resolves: it neither fires nor resolves.
     Hold,
     /// The condition is absent. The figure's value, if there is one.
     Absent(Option<f64>),
@@ -95,7 +96,7 @@ pub(super) struct Firing {
     pub id: String,
     /// When its condition began.
     pub since: Tick,
-    /// Whether it was given to the outbox: alerts of a muted site are not.
+    /// Whether it was given to the outbox, and not taken back: alerts of a muted site are not given to it.
     pub is_announced: bool,
     /// Whether it stands for many changes of its condition.
     pub is_unstable: bool,
@@ -128,22 +129,32 @@ impl Incident {
         self.rule == subject.rule && self.part == subject.part
     }
 
-    /// Forgets what a restart makes uncertain: a condition that was not reported yet begins again.
-    pub(super) fn resume(&mut self) {
-        self.unknown.get_or_insert_default();
+    /// Adopts what a reload may have changed.
+    pub(super) fn adopt(&mut self, subject: Subject) {
+        self.after = subject.after;
+        if self.name.as_deref() != subject.name {
+            self.name = subject.name.map(Into::into);
+        }
+    }
+
+    /// Forgets what a restart makes uncertain: a condition that was not reported yet begins again. It was `stored` then.
+    pub(super) fn resume(&mut self, stored: Tick) {
+        self.unknown.get_or_insert(stored);
         if self.firing.is_none() {
             self.present = None;
         }
     }
 
-    /// Records whether an evaluation had data. Time without does not count for a condition that was not reported yet.
+    /// Records whether an evaluation had data. Time without counts neither for a condition that was not reported yet, nor as
+    /// calm.
     pub(super) fn set_known(&mut self, is_known: bool, now: Tick) {
         if !is_known {
             self.unknown.get_or_insert(now);
-        } else if let Some(since) = self.unknown.take()
-            && self.firing.is_none()
-        {
-            self.present = self.present.map(|present| present.after(now.since(since)));
+        } else if let Some(since) = self.unknown.take() {
+            self.last_change = now.before(since.since(self.last_change));
+            if self.firing.is_none() {
+                self.present = self.present.map(|present| present.after(now.since(since)));
+            }
         }
     }
 
@@ -163,14 +174,10 @@ impl Incident {
         self.changes.len() > MAX_CHANGES
     }
 
-    /// The number of changes in the last hour.
-    pub(super) fn change_count(&self) -> usize {
-        self.changes.len()
-    }
-
-    /// Whether an unstable condition has been calm for long enough. Then its changes are forgotten.
+    /// Whether it is unstable and has been calm for long enough. Then its changes are forgotten.
     pub(super) fn calms_down(&mut self, now: Tick) -> bool {
-        let is_calm = now.since(self.last_change) >= CALM;
+        let is_unstable = self.firing.as_ref().is_some_and(|firing| firing.is_unstable);
+        let is_calm = is_unstable && self.unknown.is_none() && now.since(self.last_change) >= CALM;
         if is_calm {
             self.changes.clear();
         }

@@ -42,9 +42,9 @@ pub(super) struct IncidentTable {
 }
 
 impl IncidentTable {
-    /// Forgets what a restart makes uncertain, after the table was restored.
-    pub(super) fn resume(&mut self) {
-        self.incidents.values_mut().flatten().for_each(Incident::resume);
+    /// Forgets what a restart makes uncertain, after the table was restored. It was `stored` then.
+    pub(super) fn resume(&mut self, stored: Tick) {
+        self.incidents.values_mut().flatten().for_each(|incident| incident.resume(stored));
     }
 
     /// Whether the site has incidents.
@@ -56,18 +56,23 @@ impl IncidentTable {
     pub(super) fn observe(&mut self, subject: Subject, observation: Evaluation, now: AlertTime) {
         let create = matches!(observation, Evaluation::Present(..));
         let Some(incident) = find(&mut self.incidents, subject, create, now.tick) else { return };
-        incident.after = subject.after;
+        incident.adopt(subject);
         incident.set_known(observation != Evaluation::Unknown, now.tick);
         match observation {
-            Evaluation::Unknown => {}
-            Evaluation::Hold if incident.firing.is_some() => {}
-            Evaluation::Hold => incident.set_present(None, now.tick),
+            Evaluation::Hold | Evaluation::Excluded(_) if incident.firing.is_none() => {
+                incident.set_present(None, now.tick);
+            }
+            Evaluation::Unknown | Evaluation::Hold => {}
             Evaluation::Absent(value) => {
                 incident.set_present(None, now.tick);
                 self.announcer.resolve(subject.site, incident, value, now);
             }
             Evaluation::Present(since, description) => {
                 incident.set_present(Some(since.unwrap_or(now.tick)), now.tick);
+                incident.description = description;
+            }
+            Evaluation::Excluded(description) => {
+                incident.set_present(Some(now.tick), now.tick);
                 incident.description = description;
             }
         }
@@ -98,12 +103,18 @@ impl IncidentTable {
 
     /// Announces what is due, and returns the next notification if there is one. To be called at least each few seconds.
     pub(super) fn advance(&mut self, is_quiet: bool, now: AlertTime) -> Option<Notification> {
-        let mut is_uplink_lost = find(&mut self.incidents, UPLINK, false, now.tick)
-            .is_some_and(|incident| incident.present.is_some() && !self.uplink.is_any_reachable());
+        let mut is_uplink_lost = false;
+        if !self.uplink.is_any_reachable()
+            && let Some(incident) = find(&mut self.incidents, UPLINK, false, now.tick)
+        {
+            is_uplink_lost = incident.present.is_some();
+            // Until the verdict, it is unknown.
+            incident.set_known(is_uplink_lost && incident.unknown.is_none(), now.tick);
+        }
         let mut lost = None;
         for (site, incidents) in &mut self.incidents {
             for incident in incidents.iter_mut() {
-                match due(incident, &self.uplink, is_uplink_lost, now.tick) {
+                match due(site, incident, &self.uplink, is_uplink_lost, now.tick) {
                     Some(Verdict::Site) => self.announcer.fire(site, incident, now),
                     Some(Verdict::Uplink(since)) => {
                         is_uplink_lost = true;
@@ -119,7 +130,7 @@ impl IncidentTable {
         if let Some(since) = lost {
             self.lose_uplink(since, now);
         }
-        let notification = self.announcer.outbox.take(now, is_quiet);
+        let notification = self.announcer.outbox.take(now.tick, is_quiet);
         self.announcer.revision += u64::from(notification.is_some());
         notification
     }
@@ -128,13 +139,20 @@ impl IncidentTable {
     fn lose_uplink(&mut self, since: Tick, now: AlertTime) {
         for incident in self.incidents.values_mut().flatten().filter(|incident| incident.kind == SITE_DOWN) {
             let outbox = &mut self.announcer.outbox;
-            incident.firing.take_if(|firing| firing.since >= since && outbox.cancel(&firing.id));
+            let mut take_back =
+                |id: &str| !outbox.withdraw(|waiting| waiting.alert.id == id && waiting.is_new()).is_empty();
+            incident
+                .firing
+                .take_if(|firing| firing.since >= since && (!firing.is_announced || take_back(&firing.id)));
         }
         if let Some(incident) = find(&mut self.incidents, UPLINK, true, now.tick) {
             incident.set_known(true, now.tick);
             incident.set_present(Some(since), now.tick);
             incident.description = uplink_lost(self.uplink.site_count());
-            self.announcer.fire(AGENT, incident, now);
+            // An unstable one fires already.
+            if incident.firing.is_none() {
+                self.announcer.fire(AGENT, incident, now);
+            }
         }
     }
 
@@ -210,13 +228,15 @@ fn find<'i>(
 }
 
 /// What to do if the condition of an incident has lasted long enough, and its alert is not firing.
-fn due(incident: &Incident, uplink: &Uplink, is_uplink_lost: bool, now: Tick) -> Option<Verdict> {
+fn due(site: &str, incident: &Incident, uplink: &Uplink, is_uplink_lost: bool, now: Tick) -> Option<Verdict> {
     let since = incident.present.filter(|_| incident.firing.is_none() && incident.unknown.is_none())?;
     if incident.kind != SITE_DOWN {
         return (now >= since.after(incident.after)).then_some(Verdict::Site);
     }
-    let is_due = now >= since.after(incident.after) && now >= uplink.earliest_report(since);
-    (is_due && !is_uplink_lost).then(|| uplink.verdict(since, now))
+    // With a rule that has hours, the condition counts from a later tick than that of the loss.
+    let lost = uplink.lost_since(site).unwrap_or(since);
+    let is_due = now >= since.after(incident.after) && now >= uplink.earliest_report(lost);
+    (is_due && !is_uplink_lost).then(|| uplink.verdict(lost, now))
 }
 
 fn uplink_lost(sites: usize) -> Description {

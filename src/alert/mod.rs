@@ -25,6 +25,6 @@ mod uplink;
 pub use alerts::{AlertList, Alerts, MAX_MUTE};
 pub use announcer::{MAX_MUTES, Mute};
 pub use incident_table::{SITE_DOWN, UPLINK_LOST};
-pub use notification::{Alert, AlertState, Notification};
-pub use record::AlertRecord;
+pub use notification::Notification;
+pub use record::{Alert, AlertRecord, AlertState};
 pub use time::{AlertTime, Tick};

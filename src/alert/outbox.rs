@@ -1,12 +1,13 @@
 //! The outbox: groups announcements into notifications, and holds them back in quiet hours.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::notification::Notification;
 use super::record::AlertRecord;
-use super::time::{AlertTime, Tick};
+use super::time::Tick;
 
 /// How long an alert waits for the end of its flapping if it resolved before it was sent. It is sent after that, unless
 /// its condition turns out to be unstable.
@@ -38,28 +39,46 @@ pub(super) struct Announcement {
     pub place: String,
     /// The alert.
     pub alert: AlertRecord,
-    /// Whether it repeats an earlier announcement.
-    pub is_reminder: bool,
+    /// Why it is announced.
+    pub occasion: Occasion,
     /// When it is sent at the latest, outside of quiet hours.
     pub due: Tick,
-    /// Whether the alert resolved before it was sent as firing.
-    pub is_brief: bool,
+}
+
+/// Why an alert is announced. The earliest occasion counts if several wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Occasion {
+    /// It is new: nothing about it was sent yet.
+    First,
+    /// It is unstable, stable again, or resolved.
+    Change,
+    /// It is firing as before.
+    Reminder,
 }
 
 impl Announcement {
-    fn is_firing(&self) -> bool {
+    pub(super) fn is_firing(&self) -> bool {
         self.alert.until.is_none()
+    }
+
+    pub(super) fn is_new(&self) -> bool {
+        self.occasion == Occasion::First
+    }
+
+    /// Whether its alert resolved before it was sent as firing.
+    fn has_passed(&self) -> bool {
+        self.alert.is_brief && !self.is_firing()
     }
 }
 
 impl Outbox {
     /// Adds an announcement. A resolution joins the announcement that its alert fires, if that was not sent yet.
-    pub(super) fn push(&mut self, new: Announcement, now: Tick) {
+    pub(super) fn push(&mut self, mut new: Announcement, now: Tick) {
         if let Some(unsent) = self.waiting.iter_mut().find(|waiting| waiting.alert.id == new.alert.id) {
-            let is_brief = unsent.is_brief || (unsent.is_firing() && !unsent.is_reminder && !new.is_firing());
-            let due = if is_brief { now.after(BRIEF) } else { unsent.due };
-            *unsent =
-                Announcement { is_brief, due, is_reminder: unsent.is_reminder && new.is_reminder, ..new };
+            new.occasion = unsent.occasion.min(new.occasion);
+            new.alert.is_brief = new.is_new() && !new.is_firing();
+            new.due = if new.alert.is_brief { now.after(BRIEF) } else { unsent.due };
+            *unsent = new;
             return;
         }
         if self.waiting.len() >= MAX_WAITING {
@@ -69,19 +88,9 @@ impl Outbox {
         self.waiting.push(new);
     }
 
-    /// Takes back the announcements at a place. If one of them is the resolution of an alert that was sent as firing, the
-    /// last of these is returned.
-    pub(super) fn withdraw(&mut self, place: &str) -> Option<AlertRecord> {
-        let withdrawn = self.waiting.extract_if(.., |waiting| waiting.place == place);
-        let sent = withdrawn.filter(|waiting| !waiting.is_firing() && !waiting.is_brief).last();
-        sent.map(|withdrawn| withdrawn.alert)
-    }
-
-    /// Takes back the announcement that an alert fires. Returns whether it was not sent yet.
-    pub(super) fn cancel(&mut self, id: &str) -> bool {
-        let is_it =
-            |waiting: &Announcement| waiting.alert.id == id && waiting.is_firing() && !waiting.is_reminder;
-        self.waiting.extract_if(.., |waiting| is_it(waiting)).count() > 0
+    /// Takes back announcements that wait.
+    pub(super) fn withdraw(&mut self, is_it: impl Fn(&Announcement) -> bool) -> Vec<Announcement> {
+        self.waiting.extract_if(.., |waiting| is_it(waiting)).collect()
     }
 
     /// The identifiers of the alerts that wait.
@@ -90,50 +99,50 @@ impl Outbox {
     }
 
     /// The next notification, if one is due. In quiet hours there is none; the first one after them is a digest.
-    pub(super) fn take(&mut self, now: AlertTime, is_quiet: bool) -> Option<Notification> {
+    pub(super) fn take(&mut self, now: Tick, is_quiet: bool) -> Option<Notification> {
         if is_quiet {
-            self.waiting.retain(|waiting| !waiting.is_reminder);
+            self.waiting.retain(|waiting| waiting.occasion != Occasion::Reminder);
             self.is_digest = !self.waiting.is_empty();
             return None;
         }
         let is_digest = std::mem::take(&mut self.is_digest) && !self.waiting.is_empty();
-        if !is_digest && !self.waiting.iter().any(|waiting| waiting.due <= now.tick) {
+        if !is_digest && !self.waiting.iter().any(|waiting| waiting.due <= now) {
             return None;
         }
-        let is_taken = |waiting: &mut Announcement| is_digest || !waiting.is_brief || waiting.due <= now.tick;
+        let is_due = |waiting: &&Announcement| is_digest || !waiting.has_passed() || waiting.due <= now;
+        // An outage that has passed is not reported after the next one there.
+        let places: HashSet<String> =
+            self.waiting.iter().filter(is_due).map(|due| due.place.clone()).collect();
+        let is_taken = |waiting: &mut Announcement| places.contains(&waiting.place);
         let taken: Vec<Announcement> = self.waiting.extract_if(.., is_taken).collect();
         self.last_id += 1;
         let dropped = std::mem::take(&mut self.dropped);
-        Some(notification(self.last_id, &taken, is_digest, dropped, now))
+        Some(notification(self.last_id, taken, is_digest, dropped))
     }
 }
 
-fn notification(
-    id: u64,
-    taken: &[Announcement],
-    is_digest: bool,
-    dropped: u64,
-    now: AlertTime,
-) -> Notification {
+fn notification(id: u64, taken: Vec<Announcement>, is_digest: bool, dropped: u64) -> Notification {
     let firing = taken.iter().filter(|announcement| announcement.is_firing()).count();
     let counted = |count: usize, state: &str| (count > 0).then(|| format!("{count} {state}"));
     let counts = [counted(firing, "firing"), counted(taken.len() - firing, "resolved")];
     let counts = counts.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let title = match taken {
+    let title = match &taken[..] {
         [one] if !is_digest => one.alert.message.clone(),
         _ if is_digest => format!("After quiet hours: {counts}"),
         _ => format!("{} alerts: {counts}", taken.len()),
     };
     let mut lines: Vec<String> = Vec::new();
     for announcement in taken.iter().take(MAX_SHOWN) {
-        let state = match (announcement.is_firing(), announcement.is_reminder) {
-            (false, _) => "Resolved",
-            (true, true) => "Still firing",
-            (true, false) => "Firing",
+        let state = match (announcement.is_firing(), announcement.occasion) {
+            (false, _) => "Resolved: ",
+            (true, Occasion::Reminder) => "Still firing: ",
+            // It has no end, so it does not last either.
+            (true, _) if announcement.alert.is_brief => "",
+            (true, _) => "Firing: ",
         };
         let hint = announcement.alert.hint.as_ref().filter(|_| announcement.is_firing());
         let hint = hint.map(|hint| format!("\n{hint}")).unwrap_or_default();
-        lines.push(format!("{state}: {}{hint}", announcement.alert.message));
+        lines.push(format!("{state}{}{hint}", announcement.alert.message));
     }
     let more = taken.len().saturating_sub(MAX_SHOWN);
     if more > 0 {
@@ -142,6 +151,6 @@ fn notification(
     if dropped > 0 {
         lines.push(format!("{dropped} earlier messages were dropped, because too many waited"));
     }
-    let alerts = taken.iter().map(|announcement| announcement.alert.alert(now)).collect();
+    let alerts = taken.into_iter().map(|announcement| announcement.alert).collect();
     Notification { id, title, text: lines.join("\n"), alerts }
 }

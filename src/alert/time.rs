@@ -62,7 +62,7 @@ impl AlertTime {
     }
 
     /// Whether the system's clock was set, so that its date is right.
-    pub(super) fn is_dated(self) -> bool {
+    pub fn is_dated(self) -> bool {
         self.unix.as_secs() >= Clock::EARLIEST_S.into()
     }
 }

@@ -32,6 +32,12 @@ pub(super) enum Reachability {
     Lost(Tick),
 }
 
+impl Reachability {
+    fn lost_since(self) -> Option<Tick> {
+        if let Self::Lost(since) = self { Some(since) } else { None }
+    }
+}
+
 /// What the loss of a site means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -91,6 +97,11 @@ impl Uplink {
         self.sites.len()
     }
 
+    /// Since when a site is lost.
+    pub(super) fn lost_since(&self, site: &str) -> Option<Tick> {
+        self.sites.get(site).and_then(|site| site.lost_since())
+    }
+
     /// When a site that was lost at a tick may be reported at the earliest.
     pub(super) fn earliest_report(&self, lost: Tick) -> Tick {
         self.restored.filter(|restored| lost < *restored).map_or(lost, |restored| restored.after(RECONNECT))
@@ -100,10 +111,7 @@ impl Uplink {
     /// failed can't be known.
     pub(super) fn verdict(&self, lost: Tick, now: Tick) -> Verdict {
         let is_at_once = |since: &Tick| since.since(lost).max(lost.since(*since)) <= AT_ONCE;
-        let ticks = self.sites.values().filter_map(|site| match site {
-            Reachability::Lost(since) => Some(*since),
-            _ => None,
-        });
+        let ticks = self.sites.values().filter_map(|site| site.lost_since());
         let (mut count, mut first) = (0, lost);
         for since in ticks.filter(is_at_once) {
             count += 1;

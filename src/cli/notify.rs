@@ -1,9 +1,8 @@
 //! `notify`: sends a test message to the channels.
 
-use std::time::SystemTime;
-
 use phsweb_agent::agent::Failure;
-use phsweb_agent::alert::{Alert, AlertState, Notification};
+use phsweb_agent::alert::{AlertRecord, AlertTime, Notification, Tick};
+use phsweb_agent::clock::{Clock, Moment};
 use phsweb_agent::config;
 use phsweb_agent::executor;
 use phsweb_agent::net::proxy::ProxySettings;
@@ -39,13 +38,16 @@ fn notify(options: Options) -> Result<(), Failure> {
     }
     let channels = selected(&config.alerts.channels, &options.keys, "channel", |channel| &channel.name)?;
     let timings = Timings::from_environment()?;
+    let unix = Clock::system().unix(Moment::now());
+    let now = AlertTime { tick: Tick::at(unix), unix };
     let client = http_client(&timings, ProxySettings::from_environment(&config::environment)?);
     let width = channels.iter().map(|channel| channel.name.chars().count()).max().unwrap_or_default();
     let attempts: Vec<_> = channels
         .into_iter()
         .map(|channel| {
             let (client, timings, name) = (client.clone(), timings.clone(), channel.name.clone());
-            let attempt = async move { send_once(&channel, &client, &test_message(), &timings).await };
+            let attempt =
+                async move { send_once(&channel, &client, &test_message(now.tick), now, &timings).await };
             (name, executor::spawn(attempt))
         })
         .collect();
@@ -68,19 +70,9 @@ fn notify(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn test_message() -> Notification {
+fn test_message(since: Tick) -> Notification {
     let text = "If you read this, alerts of phsweb-agent reach you.".to_string();
-    let alert = Alert {
-        id: "test".into(),
-        kind: "Test".into(),
-        site: None,
-        name: None,
-        state: AlertState::Firing,
-        since: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-        until: None,
-        value: None,
-        message: text.clone(),
-        hint: None,
-    };
+    let (id, kind, message) = ("test".into(), "Test".into(), text.clone());
+    let alert = AlertRecord { id, kind, since, message, is_brief: true, ..AlertRecord::default() };
     Notification { id: 0, title: "Test message".into(), text, alerts: vec![alert] }
 }

@@ -54,13 +54,14 @@ impl Dependencies {
         proxies: ProxySettings,
         timings: &Arc<Timings>,
     ) -> Self {
+        let alerts = Arc::new(Alerts::new(timings.alert_group));
         Self {
             handles: Arc::new(SiteHandles::new(timings.action_timeout)),
             events: Events::new(store.clone(), timings.clone()),
             journal: Arc::default(),
             history,
-            alerts: Arc::new(Alerts::new(timings.alert_group)),
-            notifier: Arc::new(Notifier::new(timings.clone(), proxies)),
+            notifier: Arc::new(Notifier::new(alerts.clone(), timings.clone(), proxies)),
+            alerts,
             store,
         }
     }

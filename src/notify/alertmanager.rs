@@ -3,12 +3,13 @@
 //! Alertmanager resolves an alert at its `endsAt`. Like Prometheus, the agent sends an alert that fires again and again,
 //! each time with an end that is later: so alerts of an agent that has gone resolve on their own.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::{Value, json as object};
 
 use super::payload::{Payload, json};
-use crate::alert::{Alert, AlertState, Notification, SITE_DOWN, UPLINK_LOST};
+use crate::alert::{AlertRecord, AlertTime, Notification, SITE_DOWN, UPLINK_LOST};
+use crate::clock::rfc3339;
 
 /// Maximum number of alerts that are sent again: those of several hundred sites, in about 300 KB.
 const MAX_FIRING: usize = 1000;
@@ -16,19 +17,23 @@ const MAX_FIRING: usize = 1000;
 /// How often an alert may fail to be sent again before it resolves. It is the factor of Prometheus.
 const MISSED_RESENDS: u32 = 4;
 
+/// How long an alert fires that is brief. Alertmanager sends nothing about an alert that it only gets
+/// as resolved, and looks at an alert that joins a group after up to `group_interval`, which is 5 minutes unless changed.
+const PASSED_FIRES: Duration = Duration::from_secs(600);
+
 /// The kinds that mean that users can't log in, or that nobody knows.
 const CRITICAL: [&str; 2] = [SITE_DOWN, UPLINK_LOST];
 
 /// The alerts that were announced and have not been resolved.
 #[derive(Debug, Default)]
-pub(super) struct FiringAlerts(Vec<Alert>);
+pub(super) struct FiringAlerts(Vec<AlertRecord>);
 
 impl FiringAlerts {
     /// Records the alerts of a message that was delivered.
     pub(super) fn record(&mut self, message: &Notification) {
         for alert in &message.alerts {
             self.0.retain(|known| known.id != alert.id);
-            if alert.state == AlertState::Resolved {
+            if alert.until.is_some() || alert.is_brief {
                 continue;
             }
             if self.0.len() < MAX_FIRING {
@@ -50,12 +55,12 @@ impl FiringAlerts {
     }
 
     /// Alerts that were saved.
-    pub(super) fn restored(mut alerts: Vec<Alert>) -> Self {
+    pub(super) fn restored(mut alerts: Vec<AlertRecord>) -> Self {
         alerts.truncate(MAX_FIRING);
         Self(alerts)
     }
 
-    pub(super) fn alerts(&self) -> &[Alert] {
+    pub(super) fn alerts(&self) -> &[AlertRecord] {
         &self.0
     }
 
@@ -68,24 +73,25 @@ impl FiringAlerts {
 }
 
 /// The alerts of a message. Those that fire end after four times the interval between resends.
-pub(super) fn payload(message: &Notification, now: SystemTime, resend: Duration) -> Payload {
+pub(super) fn payload(message: &Notification, now: AlertTime, resend: Duration) -> Payload {
     json(&message.alerts.iter().map(|alert| posted(alert, now, resend)).collect::<Vec<_>>())
 }
 
-fn posted(alert: &Alert, now: SystemTime, resend: Duration) -> Value {
+fn posted(alert: &AlertRecord, now: AlertTime, resend: Duration) -> Value {
     let severity = if CRITICAL.contains(&alert.kind.as_str()) { "critical" } else { "warning" };
-    let date = |time| humantime::format_rfc3339_seconds(time).to_string();
-    let end = match (alert.state, &alert.until) {
-        (AlertState::Firing, _) => date(now + resend * MISSED_RESENDS),
-        (AlertState::Resolved, Some(until)) => until.clone(),
-        (AlertState::Resolved, None) => date(now),
-    };
     let mut posted = object!({
         "labels": {"alertname": alert.kind, "severity": severity, "id": alert.id},
         "annotations": {"summary": alert.message},
-        "startsAt": alert.since,
-        "endsAt": end,
     });
+    let ended = alert.until.filter(|_| !alert.is_brief);
+    let fires = if alert.is_brief { PASSED_FIRES } else { resend * MISSED_RESENDS };
+    // Without dates Alertmanager uses its own clock, and its `resolve_timeout`.
+    if now.is_dated() {
+        posted["startsAt"] = now.date(alert.since).into();
+    }
+    if now.is_dated() || ended.is_some() {
+        posted["endsAt"] = rfc3339(ended.map_or(now.unix + fires, |ended| now.unix_of(ended))).into();
+    }
     for (group, name, value) in [
         ("labels", "site", alert.site.as_deref()),
         ("annotations", "name", alert.name.as_deref()),
@@ -101,19 +107,18 @@ fn posted(alert: &Alert, now: SystemTime, resend: Duration) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::samples::{firing, message, resolved};
+    use crate::notify::samples::{firing, message, now, resolved, undated};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn posts(message: &Notification) -> Value {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_221_273);
+    fn posts(message: &Notification, now: AlertTime) -> Value {
         serde_json::from_slice(&payload(message, now, MINUTE).body).unwrap()
     }
 
     #[test]
     fn alerts_have_labels_and_an_end() {
-        let uplink = Alert { site: None, name: None, hint: None, ..firing("UplinkLost", "") };
-        let alerts = vec![firing("PluginFailing", "awka"), resolved("Rebooted", "jos"), uplink];
+        let uplink = AlertRecord { site: None, name: None, hint: None, ..firing("UplinkLost", "") };
+        let alerts = vec![firing("PluginFailing", "awka"), resolved("PluginFailing", "jos"), uplink];
         let expected = object!([
             {
                 "labels": {
@@ -123,7 +128,9 @@ mod tests {
                 "startsAt": "2026-05-31T09:54:33Z", "endsAt": "2026-05-31T09:58:33Z",
             },
             {
-                "labels": {"alertname": "Rebooted", "severity": "warning", "id": "Rebooted-jos", "site": "jos"},
+                "labels": {
+                    "alertname": "PluginFailing", "severity": "warning", "id": "PluginFailing-jos", "site": "jos",
+                },
                 "annotations": {"summary": "Awka is down", "name": "Awka", "description": "check its power"},
                 "startsAt": "2026-05-31T09:54:33Z", "endsAt": "2026-05-31T10:00:00Z",
             },
@@ -133,7 +140,30 @@ mod tests {
                 "startsAt": "2026-05-31T09:54:33Z", "endsAt": "2026-05-31T09:58:33Z",
             },
         ]);
-        assert_eq!(posts(&message("t", "x", alerts)), expected);
+        assert_eq!(posts(&message("t", "x", alerts), now()), expected);
+    }
+
+    fn brief(alert: AlertRecord) -> AlertRecord {
+        AlertRecord { is_brief: true, ..alert }
+    }
+
+    #[test]
+    fn what_has_passed_fires_for_a_while_and_dates_follow_the_clock() {
+        let (firing, resolved) = (firing("SiteDown", "awka"), resolved("SiteDown", "awka"));
+        let began = Some("2026-05-31T09:54:33Z");
+        for (alert, now, expected) in [
+            (firing.clone(), now(), (began, Some("2026-05-31T09:58:33Z"))),
+            (resolved.clone(), now(), (began, Some("2026-05-31T10:00:00Z"))),
+            (brief(firing.clone()), now(), (began, Some("2026-05-31T10:04:33Z"))),
+            (brief(resolved.clone()), now(), (began, Some("2026-05-31T10:04:33Z"))),
+            // Alertmanager would resolve what ended in 1970.
+            (firing.clone(), undated(), (None, None)),
+            (brief(resolved.clone()), undated(), (None, None)),
+            (resolved.clone(), undated(), (None, Some("1970-01-01T00:07:07Z"))),
+        ] {
+            let posted = &posts(&message("t", "x", vec![alert]), now)[0];
+            assert_eq!((posted["startsAt"].as_str(), posted["endsAt"].as_str()), expected, "{posted}");
+        }
     }
 
     #[test]

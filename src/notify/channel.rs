@@ -1,11 +1,11 @@
 //! A channel: sends a message to its service, in the service's own form.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::endpoint::{Endpoint, ErrorReader, Outcome};
 use super::payload::Payload;
 use super::{alertmanager, chat, ntfy, webhook};
-use crate::alert::Notification;
+use crate::alert::{AlertTime, Notification};
 use crate::config::{ChannelConfig, ChannelService, Secret};
 use crate::net::http_client::HttpClient;
 use crate::net::url::HttpUrl;
@@ -17,6 +17,8 @@ const TELEGRAM: &str = "https://api.telegram.org";
 pub(super) struct Channel {
     service: ChannelService,
     endpoint: Endpoint,
+    /// The interval at which alerts are sent again.
+    resend: Duration,
 }
 
 impl Channel {
@@ -25,7 +27,7 @@ impl Channel {
     /// # Errors
     ///
     /// The problem of its URL, which is not part of the message.
-    pub(super) fn new(config: &ChannelConfig) -> Result<Self, &'static str> {
+    pub(super) fn new(config: &ChannelConfig, resend: Duration) -> Result<Self, &'static str> {
         let service = config.service.clone();
         let url = match &service {
             ChannelService::Telegram { token, .. } => {
@@ -48,7 +50,7 @@ impl Channel {
             _ => Vec::new(),
         };
         let endpoint = Endpoint::new(url?, &config.trust, &secrets);
-        Ok(Self { service, endpoint })
+        Ok(Self { service, endpoint, resend })
     }
 
     /// Whether alerts that fire must be sent again and again.
@@ -56,14 +58,9 @@ impl Channel {
         matches!(self.service, ChannelService::Alertmanager { .. })
     }
 
-    /// Sends a message once. `resend` is the interval at which alerts are sent again.
-    pub(super) async fn send(
-        &self,
-        client: &HttpClient,
-        message: &Notification,
-        resend: Duration,
-    ) -> Outcome {
-        let Payload { fields, body } = self.payload(message, resend);
+    /// Sends a message once, with dates by the clock as it is `now`.
+    pub(super) async fn send(&self, client: &HttpClient, message: &Notification, now: AlertTime) -> Outcome {
+        let Payload { fields, body } = self.payload(message, now);
         let read_error: ErrorReader = match self.service {
             ChannelService::Telegram { .. } => chat::telegram_error,
             _ => |_| None,
@@ -71,11 +68,11 @@ impl Channel {
         self.endpoint.send(client, "POST", (fields, body), read_error).await
     }
 
-    fn payload(&self, message: &Notification, resend: Duration) -> Payload {
+    fn payload(&self, message: &Notification, now: AlertTime) -> Payload {
         match &self.service {
             ChannelService::Webhook { headers, secret, body, .. } => {
                 let key = secret.as_ref().map(Secret::expose);
-                let mut payload = webhook::payload(body.as_deref(), key, message);
+                let mut payload = webhook::payload(body.as_deref(), key, message, now);
                 let is_given = |name: &str| headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
                 payload.fields.retain(|(name, _)| !is_given(name));
                 let given = headers.iter().map(|(name, value)| (name.clone(), value.expose().to_string()));
@@ -86,7 +83,7 @@ impl Channel {
             ChannelService::Ntfy { token, .. } => ntfy::payload(token.as_ref().map(Secret::expose), message),
             ChannelService::Slack { .. } => chat::slack(message),
             ChannelService::Discord { .. } => chat::discord(message),
-            ChannelService::Alertmanager { .. } => alertmanager::payload(message, SystemTime::now(), resend),
+            ChannelService::Alertmanager { .. } => alertmanager::payload(message, now, self.resend),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::delivery_record::DeliveryRecord;
 use super::endpoint::Outcome;
 use super::queue::DeliveryQueue;
 use super::saved::SavedChannel;
-use crate::alert::Notification;
+use crate::alert::{AlertTime, Alerts, Notification};
 use crate::config::ChannelConfig;
 use crate::deadline::within;
 use crate::net::http_client::HttpClient;
@@ -186,6 +186,7 @@ pub(super) async fn deliver(
     state: Arc<ChannelState>,
     previous: Option<Task<()>>,
     config: ChannelConfig,
+    alerts: Arc<Alerts>,
     client: HttpClient,
     timings: Arc<Timings>,
 ) {
@@ -195,7 +196,7 @@ pub(super) async fn deliver(
     }
     let resend = timings.notify_resend;
     let mut retries = Retries { timings, failures: 0 };
-    let channel = match Channel::new(&config) {
+    let channel = match Channel::new(&config, resend) {
         Ok(channel) => channel,
         Err(error) => {
             state.lock().attempts.record(format!("channel={}", state.name), Err(error.into()));
@@ -208,12 +209,12 @@ pub(super) async fn deliver(
         // Also while a message waits: the server must not resolve what still fires.
         if channel.needs_resending() && Instant::now() >= resend_at {
             resend_at = Instant::now() + resend;
-            send_again(&state, &channel, &client, resend).await;
+            send_again(&state, &channel, &client, alerts.now()).await;
         }
         let message = state.lock().queue.next().cloned();
         if let Some(message) = message {
             let attempt = state.attempt.lock().await;
-            let outcome = channel.send(&client, &message, resend).await;
+            let outcome = channel.send(&client, &message, alerts.now()).await;
             let wait = state.record(&message, outcome, &mut retries);
             drop(attempt);
             // If the channel has changed, its next task is waiting for the lock.
@@ -228,10 +229,10 @@ pub(super) async fn deliver(
 }
 
 /// Sends the alerts that fire once more. It is not retried, because it is repeated.
-async fn send_again(state: &ChannelState, channel: &Channel, client: &HttpClient, resend: Duration) {
+async fn send_again(state: &ChannelState, channel: &Channel, client: &HttpClient, now: AlertTime) {
     let message = state.lock().firing.message();
     if let Some(message) = message {
-        let result = channel.send(client, &message, resend).await.into_result();
+        let result = channel.send(client, &message, now).await.into_result();
         state.lock().attempts.record(format!("channel={}", state.name), result);
     }
 }

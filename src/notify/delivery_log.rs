@@ -53,13 +53,13 @@ impl DeliveryLog {
     pub(super) fn record(&mut self, message: &Notification, result: DeliveryResult) {
         let at = Moment::now();
         for alert in &message.alerts {
-            let is_same = |known: &AlertDelivery| (&known.alert, known.state) == (&alert.id, alert.state);
+            let is_same = |known: &AlertDelivery| (&known.alert, known.state) == (&alert.id, alert.state());
             if let Some(known) = self.0.iter().position(is_same) {
                 self.0.remove(known);
             } else if self.0.len() >= MAX_ENTRIES {
                 self.0.pop_front();
             }
-            self.0.push_back(AlertDelivery { alert: alert.id.clone(), state: alert.state, at, result });
+            self.0.push_back(AlertDelivery { alert: alert.id.clone(), state: alert.state(), at, result });
         }
     }
 

@@ -12,7 +12,7 @@ use super::delivery::{ChannelState, ChannelStatus, deliver};
 use super::delivery_record::DeliveryRecord;
 use super::heartbeat::beat;
 use super::saved::SavedMessages;
-use crate::alert::Notification;
+use crate::alert::{AlertTime, Alerts, Notification};
 use crate::config::{AlertsConfig, ChannelConfig, HeartbeatConfig};
 use crate::deadline::within;
 use crate::executor;
@@ -26,6 +26,8 @@ const LAST_ATTEMPT: Duration = Duration::from_millis(300);
 
 /// Sends messages to all channels.
 pub struct Notifier {
+    /// Dates the ticks of messages.
+    alerts: Arc<Alerts>,
     client: HttpClient,
     timings: Arc<Timings>,
     running: Mutex<Running>,
@@ -64,9 +66,9 @@ struct RunningHeartbeat {
 
 impl Notifier {
     /// A notifier without channels.
-    pub fn new(timings: Arc<Timings>, proxies: ProxySettings) -> Self {
+    pub fn new(alerts: Arc<Alerts>, timings: Arc<Timings>, proxies: ProxySettings) -> Self {
         let (client, running, changed) = (http_client(&timings, proxies), Mutex::default(), Arc::default());
-        Self { client, timings, running, changed }
+        Self { alerts, client, timings, running, changed }
     }
 
     /// Adopts the messages of an earlier process. To be called before [`Notifier::configure`].
@@ -130,8 +132,8 @@ impl Notifier {
         state: Arc<ChannelState>,
         previous: Option<Task<()>>,
     ) -> RunningChannel {
-        let (client, timings) = (self.client.clone(), self.timings.clone());
-        let delivery = deliver(state.clone(), previous, config.clone(), client, timings);
+        let (alerts, client, timings) = (self.alerts.clone(), self.client.clone(), self.timings.clone());
+        let delivery = deliver(state.clone(), previous, config.clone(), alerts, client, timings);
         RunningChannel { config: config.clone(), state, task: Some(executor::spawn(delivery)) }
     }
 
@@ -207,7 +209,8 @@ pub async fn send_once(
     config: &ChannelConfig,
     client: &HttpClient,
     message: &Notification,
+    now: AlertTime,
     timings: &Timings,
 ) -> Result<String, String> {
-    Channel::new(config)?.send(client, message, timings.notify_resend).await.into_result()
+    Channel::new(config, timings.notify_resend)?.send(client, message, now).await.into_result()
 }

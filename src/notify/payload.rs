@@ -21,7 +21,7 @@ impl Payload {
 
 /// Whether any alert of a message fires.
 pub(super) fn is_firing(message: &Notification) -> bool {
-    message.alerts.iter().any(|alert| alert.state == AlertState::Firing)
+    message.alerts.iter().any(|alert| alert.state() == AlertState::Firing)
 }
 
 /// The title and the text.

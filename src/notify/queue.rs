@@ -1,9 +1,9 @@
 //! The messages that a channel has not delivered yet.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::alert::Notification;
+use crate::alert::{AlertRecord, Notification};
 
 /// Maximum number of messages. The oldest ones are dropped.
 pub const MAX_QUEUED: usize = 64;
@@ -22,8 +22,8 @@ pub(super) struct DeliveryQueue {
     messages: VecDeque<Arc<Notification>>,
     /// The index of the message to try next.
     next: usize,
-    /// Whether the server has accepted a message after it refused the first one.
-    accepts_others: bool,
+    /// The number of first messages that the server refused before it accepted a later one.
+    refused_alone: usize,
     dropped: u64,
 }
 
@@ -37,8 +37,16 @@ impl DeliveryQueue {
         queue
     }
 
-    /// Adds a message. Returns those that are dropped because the queue is full.
-    pub(super) fn push(&mut self, message: Arc<Notification>) -> Vec<Arc<Notification>> {
+    /// Adds a message. Returns those that are dropped because the queue is full. An alert that ends before the server got it as
+    /// firing is brief for this server.
+    pub(super) fn push(&mut self, mut message: Arc<Notification>) -> Vec<Arc<Notification>> {
+        let queued = self.messages.iter().flat_map(|message| &message.alerts);
+        let firing = queued.filter(|alert| alert.until.is_none());
+        let waiting: HashSet<&str> = firing.map(|alert| &*alert.id).collect();
+        let ends = |alert: &AlertRecord| alert.until.is_some() && waiting.contains(&*alert.id);
+        if message.alerts.iter().any(ends) {
+            Arc::make_mut(&mut message).alerts.iter_mut().for_each(|alert| alert.is_brief |= ends(alert));
+        }
         self.messages.push_back(message);
         let mut dropped = Vec::new();
         let bytes = |queue: &Self| queue.messages.iter().map(|message| size(message)).sum::<usize>();
@@ -67,7 +75,7 @@ impl DeliveryQueue {
     pub(super) fn delivered(&mut self, message: &Arc<Notification>) {
         if let Some(at) = self.position(message) {
             self.messages.remove(at);
-            self.accepts_others = at > 0;
+            self.refused_alone = at;
         }
         self.next = 0;
     }
@@ -75,7 +83,7 @@ impl DeliveryQueue {
     /// Records that the server refuses a message, and chooses another one. Returns whether it was dropped.
     pub(super) fn refused(&mut self, message: &Arc<Notification>) -> bool {
         match self.position(message) {
-            Some(0) if self.accepts_others => {
+            Some(0) if self.refused_alone > 0 => {
                 self.drop_first();
                 true
             }
@@ -89,6 +97,7 @@ impl DeliveryQueue {
 
     fn drop_first(&mut self) -> Option<Arc<Notification>> {
         self.next = self.next.saturating_sub(1);
+        self.refused_alone = self.refused_alone.saturating_sub(1);
         self.dropped += 1;
         self.messages.pop_front()
     }
@@ -176,6 +185,19 @@ mod tests {
         let mut one = queue(1);
         assert_eq!(run(&mut one, &["0"], 99), [""; 0]);
         assert_eq!((titles(&one), one.dropped()), (vec!["0"], 0));
+    }
+
+    #[test]
+    fn what_a_server_accepted_once_is_no_reason_to_drop_later_messages() {
+        let mut all = queue(2);
+        assert_eq!(run(&mut all, &["0"], 99), ["1"]);
+        assert_eq!((all.messages().len(), all.dropped()), (0, 1));
+        // The server refuses all from then on: a setting of the channel is wrong.
+        for title in ["2", "3"] {
+            all.push(Arc::new(message(title, "", vec![])));
+            assert_eq!(run(&mut all, &["2", "3"], 99), [""; 0]);
+        }
+        assert_eq!((titles(&all), all.dropped()), (vec!["2", "3"], 1));
     }
 
     #[test]

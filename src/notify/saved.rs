@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Alert, Notification};
+use crate::alert::{AlertRecord, Notification};
 
 /// Longest form in bytes: the full queues of 16 channels, whose texts may take twice as much in JSON.
 const MAX_SAVED: usize = 8 << 20;
@@ -25,7 +25,7 @@ pub(super) struct SavedChannel {
     pub(super) queued: Vec<Notification>,
     pub(super) dropped: u64,
     /// The alerts that the channel sends again.
-    pub(super) firing: Vec<Alert>,
+    pub(super) firing: Vec<AlertRecord>,
 }
 
 impl SavedMessages {

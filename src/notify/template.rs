@@ -3,21 +3,21 @@
 use serde::Serialize;
 
 use super::payload::is_firing;
-use crate::alert::Notification;
+use crate::alert::{Alert, Notification};
 
 /// The placeholders. The last four are of the first alert, and empty if it has no such value.
 pub const PLACEHOLDERS: [&str; 8] = ["title", "text", "state", "alerts", "id", "kind", "site", "name"];
 
 /// Replaces each `{placeholder}` in a template. Values are escaped, so that they can stand between the quotes of a JSON
-/// string; `{alerts}` is a JSON array. Other braces stay as they are.
-pub(super) fn fill(template: &str, message: &Notification) -> String {
+/// string; `{alerts}` is the JSON array of `alerts`. Other braces stay as they are.
+pub(super) fn fill(template: &str, message: &Notification, alerts: &[Alert]) -> String {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
     while let Some(at) = rest.find('{') {
         let (before, from_brace) = rest.split_at(at);
         filled += before;
         let name = from_brace[1..].split_once('}').map(|(name, _)| name);
-        if let Some((name, value)) = name.and_then(|name| Some((name, value(name, message)?))) {
+        if let Some((name, value)) = name.and_then(|name| Some((name, value(name, message, alerts)?))) {
             filled += &value;
             rest = &from_brace[name.len() + 2..];
         } else {
@@ -28,14 +28,14 @@ pub(super) fn fill(template: &str, message: &Notification) -> String {
     filled + rest
 }
 
-fn value(name: &str, message: &Notification) -> Option<String> {
-    let first = message.alerts.first();
+fn value(name: &str, message: &Notification, alerts: &[Alert]) -> Option<String> {
+    let first = alerts.first();
     let value = match name {
         "title" => message.title.as_str(),
         "text" => &message.text,
         "state" if is_firing(message) => "firing",
         "state" => "resolved",
-        "alerts" => return Some(json(&message.alerts)),
+        "alerts" => return Some(json(alerts)),
         "id" => first.map_or("", |alert| &alert.id),
         "kind" => first.map_or("", |alert| &alert.kind),
         "site" => first.and_then(|alert| alert.site.as_deref()).unwrap_or_default(),
@@ -54,7 +54,11 @@ fn json(value: &(impl Serialize + ?Sized)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::samples::{firing, message};
+    use crate::notify::samples::{firing, message, now};
+
+    fn filled(template: &str, message: &Notification) -> String {
+        fill(template, message, &message.alerts.iter().map(|alert| alert.alert(now())).collect::<Vec<_>>())
+    }
 
     #[test]
     fn placeholders_are_replaced_by_escaped_values() {
@@ -68,18 +72,18 @@ mod tests {
             ("{other} {Title} {} {", "{other} {Title} {} {"),
             ("é{title", "é{title"),
         ] {
-            assert_eq!(fill(template, &odd), expected, "{template}");
+            assert_eq!(filled(template, &odd), expected, "{template}");
         }
-        let array = fill("{alerts}", &odd);
+        let array = filled("{alerts}", &odd);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&array).unwrap()[0]["kind"], "SiteDown");
         let none = message("t", "x", vec![]);
-        assert_eq!(fill("{state}|{site}|{id}|{alerts}", &none), "resolved|||[]");
+        assert_eq!(filled("{state}|{site}|{id}|{alerts}", &none), "resolved|||[]");
     }
 
     #[test]
     fn each_placeholder_has_a_value() {
         for name in PLACEHOLDERS {
-            assert_ne!(value(name, &message("t", "x", vec![])), None, "{name}");
+            assert_ne!(value(name, &message("t", "x", vec![]), &[]), None, "{name}");
         }
     }
 }

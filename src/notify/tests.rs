@@ -5,13 +5,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
 use super::samples::{firing, message, resolved};
 use super::*;
-use crate::alert::Notification;
+use crate::alert::{AlertRecord, Alerts, Notification};
 use crate::config::{AlertsConfig, ChannelConfig, ChannelService, HeartbeatConfig, Secret, ServerTrust};
 use crate::net::proxy::ProxySettings;
 use crate::timings::Timings;
@@ -85,6 +85,18 @@ fn webhook(name: &str, address: SocketAddr) -> ChannelConfig {
     ChannelConfig { name: name.into(), service, trust: ServerTrust::BuiltIn }
 }
 
+fn alertmanager(address: SocketAddr) -> ChannelConfig {
+    let service = ChannelService::Alertmanager { url: Secret::new(format!("http://{address}/")) };
+    ChannelConfig { name: "am".into(), service, trust: ServerTrust::BuiltIn }
+}
+
+/// Whether the alert at this place of the body ends later than a group of Alertmanager waits.
+fn fires_for_long(body: &str, at: usize) -> bool {
+    let body: Value = serde_json::from_str(body).unwrap();
+    let end = humantime::parse_rfc3339(body[at]["endsAt"].as_str().unwrap()).unwrap();
+    end > SystemTime::now() + Duration::from_secs(300)
+}
+
 fn alerts(channels: Vec<ChannelConfig>) -> AlertsConfig {
     AlertsConfig { channels, ..AlertsConfig::default() }
 }
@@ -95,7 +107,7 @@ fn timings() -> Arc<Timings> {
 }
 
 fn notifier(saved: SavedMessages) -> Notifier {
-    let notifier = Notifier::new(timings(), ProxySettings::default());
+    let notifier = Notifier::new(Arc::new(Alerts::new(Duration::ZERO)), timings(), ProxySettings::default());
     notifier.restore(saved);
     notifier
 }
@@ -224,16 +236,17 @@ fn a_changed_channel_keeps_its_messages_and_a_restart_restores_them() {
 fn alertmanager_gets_alerts_that_fire_again_and_again() {
     let (listener, address) = listen();
     let received = receiver_except(listener, "abuja", &[OK]);
-    let service = ChannelService::Alertmanager { url: Secret::new(format!("http://{address}/")) };
-    let config = ChannelConfig { name: "am".into(), service, trust: ServerTrust::BuiltIn };
     let notifier = notifier(SavedMessages::default());
-    notifier.configure(&alerts(vec![config]));
+    notifier.configure(&alerts(vec![alertmanager(address)]));
     let sites = |body: &str| {
         let alerts: Value = serde_json::from_str(body).unwrap();
         let of = |alert: &Value| alert["labels"]["site"].as_str().unwrap().to_string();
         alerts.as_array().unwrap().iter().map(of).collect::<Vec<_>>()
     };
-    notifier.send(message("t", "", vec![firing("SiteDown", "awka"), firing("SiteDown", "jos")]));
+    let passed = AlertRecord { is_brief: true, ..resolved("SiteDown", "lagos") };
+    notifier.send(message("t", "", vec![firing("SiteDown", "awka"), firing("SiteDown", "jos"), passed]));
+    let all = next(&received);
+    assert!(sites(&all) == ["awka", "jos", "lagos"] && fires_for_long(&all, 2), "{all}");
     for _ in 0..3 {
         assert_eq!(sites(&next(&received)), ["awka", "jos"]);
     }
@@ -248,6 +261,19 @@ fn alertmanager_gets_alerts_that_fire_again_and_again() {
     until("the other one is sent again", || sites(&next(&received)) == ["jos"]);
     notifier.retain_firing(|id| id == "SiteDown-abuja");
     assert_eq!(firing_now(), []);
+}
+
+#[test]
+fn what_ended_while_alertmanager_was_down_fires_there() {
+    let (listener, address) = listen();
+    drop(listener);
+    let notifier = notifier(SavedMessages::default());
+    notifier.configure(&alerts(vec![alertmanager(address)]));
+    notifier.send(message("t", "", vec![firing("SiteDown", "awka")]));
+    notifier.send(message("t", "", vec![resolved("SiteDown", "awka")]));
+    let Ok(listener) = TcpListener::bind(address) else { return };
+    let received = receiver(listener, &[OK]);
+    until("it fires for long", || fires_for_long(&next(&received), 0));
 }
 
 /// The body of each request. Each response waits for the sender.
@@ -304,7 +330,7 @@ fn the_end_waits_for_the_attempt_in_progress() {
 fn heartbeats_are_sent_at_each_interval() {
     let (listener, address) = listen();
     let received = receiver(listener, &[OK, "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"]);
-    let notifier = Notifier::new(timings(), ProxySettings::default());
+    let notifier = Notifier::new(Arc::new(Alerts::new(Duration::ZERO)), timings(), ProxySettings::default());
     let url = Secret::new(format!("http://{address}/ping/s3cret"));
     let every = Duration::from_millis(10);
     let heartbeat = Some(HeartbeatConfig { url, every, trust: ServerTrust::BuiltIn });

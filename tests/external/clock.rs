@@ -2,6 +2,8 @@
 
 use std::env::consts::ARCH;
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,6 +12,7 @@ use serde_json::Value;
 
 use super::agent::{Agent, AgentBuilder, until};
 use super::router;
+use crate::support::address::unused_address;
 
 /// The time of the clock at the start, after 1970.
 const BOOTED: Duration = Duration::from_secs(90);
@@ -32,7 +35,14 @@ fn times_are_corrected_when_the_clock_is_set() {
     let router = router(Settings::default());
     let given = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
-        .defaults("refresh: \"1s\",");
+        .defaults("refresh: \"1s\",")
+        .timing("notify_retry_max", "100ms");
+    let receiver = unused_address();
+    let given = given.file(&format!(
+        "alerts: (on: [Above(figure: ActiveUsers, limit: 0, clear: 0, after: \"0s\")], \
+         to: {{\"ops\": Webhook(url: \"http://{receiver}\")}}),"
+    ));
+    let given = given.timing("alert_group", "0ms").timing("alert_tick", "50ms");
     let (mut command, folder) = given.site("awka", router.addr(), "").command();
     // The offset of the clock that the program sees.
     let apart = |how: &str| {
@@ -52,6 +62,10 @@ fn times_are_corrected_when_the_clock_is_set() {
     // An earlier time has no other date.
     assert_eq!(stats["lastActivityAt"], "1970-01-01T00:00:00Z");
     let last_activity = stats["lastActivity"].clone();
+    until("a message waits", || {
+        let channel = &agent.json("/api/alerts")["channels"][0];
+        (channel["queued"] == 1 && channel["failed"] != 0).then_some(())
+    });
     until("the log has the time", || agent.running.err().contains("1970-01-01T00:01:").then_some(()));
 
     apart("+0");
@@ -71,6 +85,19 @@ fn times_are_corrected_when_the_clock_is_set() {
         .max();
     assert_eq!(last, Some(moment(&stats["lastActivityAt"])));
     assert!(agent.json("/api/config")["loadedAt"].as_str().is_some_and(|at| !at.starts_with("1970")));
+    // The message that waited has its date.
+    let listener = TcpListener::bind(receiver).unwrap();
+    let mut request = BufReader::new(listener.accept().unwrap().0);
+    let (mut length, mut line) = (0, String::new());
+    while request.read_line(&mut line).unwrap() > 2 {
+        length = line.strip_prefix("Content-Length: ").map_or(length, |value| value.trim().parse().unwrap());
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    request.read_exact(&mut body).unwrap();
+    let message: Value = serde_json::from_slice(&body).unwrap();
+    let since = moment(&message["alerts"][0]["since"]);
+    assert!(since + SLACK > began && since < SystemTime::now() + SLACK, "{message}");
     // The site is unaffected.
     assert_eq!((&stats["logins"], &stats["logouts"], router.counters().logins), (&0.into(), &0.into(), 1));
 }

@@ -1,20 +1,25 @@
 //! Messages to channels, received by Python's HTTP server over TLS, and by Alertmanager.
 
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use phsweb_agent::alert::{Alert, AlertState, Notification};
+use phsweb_agent::alert::{AlertRecord, AlertTime, Notification, Tick};
 use phsweb_agent::config::{ChannelConfig, ChannelService, Secret, ServerTrust};
 use phsweb_agent::net::proxy::ProxySettings;
 use phsweb_agent::net::tls::Authorities;
 use phsweb_agent::notify::{http_client, send_once};
+use phsweb_agent::simulator::Settings;
 use phsweb_agent::timings::Timings;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::agent::until;
+use super::agent::{AgentBuilder, TIMEOUT, until};
+use super::router;
 use crate::support::address::unique_host;
 
 /// The key that the receiver checks signatures with.
@@ -67,7 +72,7 @@ impl Receiver {
         let proxies = ProxySettings::from_environment(&|name| (name == "HTTPS_PROXY").then(|| proxy.clone()));
         let timings = Timings::default();
         let client = http_client(&timings, proxies.unwrap());
-        smol::block_on(send_once(&channel, &client, &message(), &timings))
+        smol::block_on(send_once(&channel, &client, &message(), now(), &timings))
     }
 
     fn url(&self, path: &str) -> Secret {
@@ -88,17 +93,15 @@ impl Drop for Receiver {
 }
 
 fn message() -> Notification {
-    let alert = Alert {
+    let alert = AlertRecord {
         id: "1".into(),
         kind: "SiteDown".into(),
         site: Some("awka".into()),
         name: Some("Ọ̀ka \"1\"".into()),
-        state: AlertState::Firing,
-        since: "2026-05-31T09:54:33Z".into(),
-        until: None,
-        value: None,
+        // 2026-05-31, 09:54:33 UTC.
+        since: Tick::at(Duration::from_secs(1_780_221_273)),
         message: "Ọ̀ka is down".into(),
-        hint: None,
+        ..AlertRecord::default()
     };
     Notification {
         id: 1,
@@ -106,6 +109,11 @@ fn message() -> Notification {
         text: "line 1\nline 2".into(),
         alerts: vec![alert],
     }
+}
+
+fn now() -> AlertTime {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    AlertTime { tick: Tick::at(unix), unix }
 }
 
 fn body(request: &Value) -> Value {
@@ -174,6 +182,41 @@ fn telegram_is_reached_through_a_proxy() {
     assert!(!error.contains(TOKEN), "{error}");
 }
 
+/// A server that accepts all messages, and their bodies.
+fn webhook() -> (SocketAddr, mpsc::Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, messages) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let (mut length, mut line) = (0, String::new());
+            while stream.read_line(&mut line).unwrap() > 2 {
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.get_mut().write_all(answer).unwrap();
+            // The test may have ended.
+            let _ = sender.send(body);
+        }
+    });
+    (address, messages)
+}
+
+/// The state and the name of the alert in the next notification.
+#[track_caller]
+fn next(notifications: &mpsc::Receiver<Vec<u8>>) -> (String, String) {
+    let body = notifications.recv_timeout(TIMEOUT).expect("expected a notification");
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let text = |pointer: &str| body.pointer(pointer).unwrap().as_str().unwrap().to_string();
+    (text("/alerts/0/status"), text("/alerts/0/labels/alertname"))
+}
+
 /// An Alertmanager. It is killed on drop.
 struct Alertmanager {
     child: Child,
@@ -182,10 +225,15 @@ struct Alertmanager {
 }
 
 impl Alertmanager {
-    fn start() -> Self {
+    /// One that notifies a webhook at once of each alert.
+    fn start(webhook: SocketAddr) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("alertmanager.yml");
-        std::fs::write(&file, "{route: {receiver: none}, receivers: [{name: none}]}").unwrap();
+        let config = format!(
+            "{{route: {{receiver: hook, group_by: [id], group_wait: 0s, group_interval: 1s}}, \
+             receivers: [{{name: hook, webhook_configs: [{{url: 'http://{webhook}'}}]}}]}}"
+        );
+        std::fs::write(&file, config).unwrap();
         // It does not report which port it chose.
         let address = TcpListener::bind((unique_host(), 0)).unwrap().local_addr().unwrap();
         let child = Command::new("prometheus-alertmanager")
@@ -196,7 +244,9 @@ impl Alertmanager {
             .stderr(Stdio::null())
             .spawn()
             .expect("expected prometheus-alertmanager");
-        Self { child, address, _folder: folder }
+        let started = Self { child, address, _folder: folder };
+        until("Alertmanager serves", || started.alerts());
+        started
     }
 
     /// The labels of the alerts that fire.
@@ -217,14 +267,15 @@ impl Drop for Alertmanager {
 #[test]
 #[ignore = "needs prometheus-alertmanager"]
 fn alertmanager_shows_and_resolves_alerts() {
-    let alertmanager = Alertmanager::start();
-    until("Alertmanager serves", || alertmanager.alerts());
+    let (webhook, notifications) = webhook();
+    let alertmanager = Alertmanager::start(webhook);
     let url = Secret::new(format!("http://{}", alertmanager.address));
     let service = ChannelService::Alertmanager { url };
     let channel = ChannelConfig { name: "am".into(), service, trust: ServerTrust::BuiltIn };
     let timings = Timings::default();
     let client = http_client(&timings, ProxySettings::default());
-    let send = |message: &Notification| smol::block_on(send_once(&channel, &client, message, &timings));
+    let send =
+        |message: &Notification| smol::block_on(send_once(&channel, &client, message, now(), &timings));
     let mut message = message();
     assert_eq!(send(&message), Ok("200 OK".into()));
     let shown = until("the alert is shown", || {
@@ -233,8 +284,32 @@ fn alertmanager_shows_and_resolves_alerts() {
     assert_eq!(shown[0]["labels"]["site"], "awka", "{shown}");
     assert_eq!(shown[0]["annotations"]["summary"], "Ọ̀ka is down", "{shown}");
     assert_eq!(shown[0]["startsAt"], "2026-05-31T09:54:33.000Z", "{shown}");
-    message.alerts[0].state = AlertState::Resolved;
-    message.alerts[0].until = Some("2026-05-31T10:00:00Z".into());
+    assert_eq!(next(&notifications), ("firing".into(), "SiteDown".into()));
+    message.alerts[0].until = Some(now().tick);
     assert_eq!(send(&message), Ok("200 OK".into()));
     until("the alert is resolved", || alertmanager.alerts().filter(|alerts| *alerts == json!([])));
+    assert_eq!(next(&notifications), ("resolved".into(), "SiteDown".into()));
+    // It ended before it was sent, as in quiet hours.
+    let (id, kind) = ("2".into(), "PluginFailing".into());
+    message.alerts[0] = AlertRecord { id, kind, is_brief: true, ..message.alerts[0].clone() };
+    assert_eq!(send(&message), Ok("200 OK".into()));
+    assert_eq!(next(&notifications), ("firing".into(), "PluginFailing".into()));
+}
+
+#[test]
+#[ignore = "needs prometheus-alertmanager"]
+fn alertmanager_notifies_of_a_reboot() {
+    let (webhook, notifications) = webhook();
+    let alertmanager = Alertmanager::start(webhook);
+    let router = router(Settings::default());
+    let alerts = format!(
+        "alerts: (on: [Rebooted], to: {{\"am\": Alertmanager(url: \"http://{}\")}}),",
+        alertmanager.address
+    );
+    let agent = AgentBuilder::default().file(&alerts).defaults("refresh: \"1s\",");
+    let agent = agent.timing("alert_group", "100ms").timing("alert_tick", "50ms");
+    let agent = agent.site("awka", router.addr(), "").start();
+    agent.wait_until_active("awka");
+    router.reboot();
+    assert_eq!(next(&notifications), ("firing".into(), "Rebooted".into()));
 }

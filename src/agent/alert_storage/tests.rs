@@ -60,8 +60,9 @@ fn records_that_are_not_a_state_are_bounded() {
 
 /// The storage of a process that has read this file.
 fn started(file: &[Vec<u8>]) -> AlertStorage {
-    let notifier = Notifier::new(Arc::default(), ProxySettings::default());
-    let storage = AlertStorage::new(Arc::new(Alerts::new(Duration::ZERO)), Arc::new(notifier));
+    let alerts = Arc::new(Alerts::new(Duration::ZERO));
+    let notifier = Notifier::new(alerts.clone(), Arc::default(), ProxySettings::default());
+    let storage = AlertStorage::new(alerts, Arc::new(notifier));
     for record in file {
         storage.restore(record, 1).unwrap();
     }
@@ -88,8 +89,8 @@ fn a_mute_is_written_at_once_and_survives_a_restart() {
 
 #[test]
 fn alerts_that_no_longer_fire_are_not_repeated() {
-    let alert = r#"{"id":"awka-SiteDown-1","kind":"SiteDown","site":"awka","name":null,"state":"firing","since":"",
-        "until":null,"value":null,"message":"","hint":null}"#;
+    let alert = r#"{"id":"awka-SiteDown-1","kind":"SiteDown","site":"awka","name":null,"since":0,
+        "until":null,"value":null,"message":"","hint":null,"acknowledged":null}"#;
     let saved =
         format!(r#"{{"version":1,"channels":{{"am":{{"queued":[],"dropped":0,"firing":[{alert}]}}}}}}"#);
     let storage = started(&[]);

@@ -75,6 +75,14 @@ impl Agent {
         });
     }
 
+    /// Its plugin has failed since a moment.
+    fn fail(&mut self, key: &str, since: Moment) {
+        self.update(key, |site| {
+            site.readings[0].error = Some(Error::new(Cause::QueryTimeout, "timeout"));
+            site.readings[0].failed_since = Some(since);
+        });
+    }
+
     /// The messages of the next notification.
     fn messages(&self) -> Vec<String> {
         let notification = self.alerts.advance(&self.store.snapshot());
@@ -105,6 +113,23 @@ fn an_outage_is_reported_with_its_cause_and_hint() {
     agent.online("a");
     assert_eq!(agent.messages(), ["A is online again after 0s"]);
     assert!(agent.alerts.restore(b"{}").is_err());
+}
+
+#[test]
+fn what_was_restored_waits_for_the_configuration() {
+    let config = config("on: [SiteDown(after: \"0s\")]", "");
+    let mut agent = Agent::new(&config);
+    agent.offline("a");
+    agent.alerts.change(|inner| {
+        let now = inner.time().now;
+        assert_eq!(inner.table.advance(true, now), None, "the hour is quiet");
+    });
+    let restarted = Alerts::new(Duration::ZERO);
+    restarted.restore(&agent.alerts.stored().unwrap()).unwrap();
+    agent.alerts = restarted;
+    assert_eq!(agent.messages(), [""; 0], "no channel is known yet, and no quiet hour");
+    agent.alerts.configure(&config);
+    assert_eq!(agent.messages().len(), 1);
 }
 
 #[test]
@@ -158,6 +183,8 @@ fn a_changed_limit_continues_an_alert_and_a_removed_rule_ends_it() {
     agent.alerts.configure(&above(95));
     agent.cpu("a", 98);
     assert_eq!(agent.messages(), [""; 0]);
+    agent.update("a", |site| site.name = "Awka".into());
+    assert_eq!(agent.alerts.list().firing[0].name.as_deref(), Some("Awka"), "it is renamed as well");
     let id = agent.alerts.list().firing[0].id.clone();
     assert!(agent.alerts.acknowledge(&id, "admin") && agent.alerts.open_ids().contains(&id));
     agent.alerts.configure(&config("on: []", ""));
@@ -218,11 +245,14 @@ fn reboots_of_an_earlier_run_are_known_when_the_router_answers() {
     assert!(!is_known(&agent));
     agent.online("a");
     assert!(is_known(&agent), "it may become stable");
+    agent.offline("a");
+    assert!(!is_known(&agent), "an outage is not calm");
 }
 
 #[test]
 fn many_refused_logins_and_a_rejected_file_are_reported() {
-    let agent = Agent::new(&config("on: [LoginsRefused, ConfigRejected(after: \"0s\")]", ""));
+    let config = config("on: [LoginsRefused, ConfigRejected(after: \"0s\")]", "");
+    let mut agent = Agent::new(&config);
     (0..19).for_each(|_| agent.alerts.record_refused_login());
     assert_eq!(agent.messages(), [""; 0]);
     agent.alerts.record_refused_login();
@@ -232,6 +262,19 @@ fn many_refused_logins_and_a_rejected_file_are_reported() {
     assert_eq!(agent.messages(), ["The configuration file is not in use: it has 1 problem"]);
     agent.store.note_reload(|reload| reload.note(Moment::now(), true, Vec::new()));
     assert_eq!(agent.messages().len(), 1);
+    // After a restart, the logins of the last minutes are unknown.
+    let restarted = Alerts::new(Duration::ZERO);
+    restarted.restore(&agent.alerts.stored().unwrap()).unwrap();
+    restarted.configure(&config);
+    agent.alerts = restarted;
+    assert_eq!(agent.messages(), [""; 0], "missing data is no recovery");
+    agent.alerts.change(|inner| {
+        let AlertTime { tick, unix } = inner.time().now;
+        let later = AlertTime { tick: tick.after(Duration::from_secs(601)), unix };
+        inner.evaluator.evaluate_agent(&agent.store.snapshot(), &mut inner.table, later);
+        let notification = inner.table.advance(false, later).unwrap();
+        assert!(notification.title.starts_with("No more logins as admin"), "{}", notification.title);
+    });
 }
 
 #[test]
@@ -274,4 +317,61 @@ fn a_site_that_was_removed_while_events_were_dropped_is_forgotten() {
     agent.offline("b");
     let messages = agent.messages();
     assert!(messages.len() == 1 && messages[0].starts_with("All 2 sites are unreachable"), "{messages:?}");
+}
+
+/// The minute of the first notification and its title, if this is evaluated each minute from this second of a Sunday on.
+fn first_notification(agent: &Agent, second: u64) -> Option<(u64, String)> {
+    let start = Moment::now();
+    agent.alerts.change(|inner| {
+        let Inner { evaluator, table, timeline, .. } = inner;
+        (0..24 * 60).find_map(|minute| {
+            let passed = Duration::from_secs(minute * 60 + 1);
+            let unix = Duration::from_secs(1_780_185_600 + second) + passed;
+            let now = AlertTime { tick: timeline.tick(start.after(passed)), unix };
+            let time = EvaluationTime { now, timeline: *timeline, clock: Clock::system() };
+            evaluator.apply(&StoreEvent::Resync(agent.store.snapshot()), table, time);
+            Some((minute, table.advance(false, now)?.title))
+        })
+    })
+}
+
+#[test]
+fn time_outside_of_the_hours_of_a_rule_does_not_count() {
+    const HOUR: u64 = 3600;
+    let hours = "after: \"15m\", between: (\"08:00\", \"18:00\")";
+    for (rule, lost_at, expected) in [
+        ("SiteDown(after: \"15m\")".into(), 7 * HOUR, 15),
+        (format!("SiteDown({hours})"), 7 * HOUR, 75),
+        (format!("SiteDown({hours})"), 12 * HOUR, 15),
+        ("SiteDown(after: \"15m\", days: [\"Mon\"])".into(), 23 * HOUR, 75),
+        (format!("PluginFailing({hours})"), 7 * HOUR, 75),
+    ] {
+        for is_all in [false, true] {
+            let mut agent = Agent::new(&config(&format!("on: [{rule}]"), ""));
+            for site in ["a", "b"].iter().take(if is_all { 2 } else { 1 }) {
+                if rule.starts_with("SiteDown") {
+                    agent.offline(site);
+                } else {
+                    agent.fail(site, Moment::now());
+                }
+            }
+            let (minute, title) = first_notification(&agent, lost_at).unwrap();
+            assert_eq!(minute, expected, "{rule} {title}");
+            let is_uplink = title.starts_with("All 2 sites are unreachable at once");
+            assert_eq!(is_uplink, is_all && rule.starts_with("SiteDown"), "{rule} {title}");
+        }
+    }
+}
+
+#[test]
+fn a_plugin_that_failed_before_an_outage_may_work_after_it() {
+    let mut agent = Agent::new(&config("on: [PluginFailing(after: \"10m\")]", ""));
+    agent.offline("a");
+    agent.fail("a", Moment::now().before(Duration::from_secs(8 * 3600)));
+    agent.online("a");
+    let (minute, title) = first_notification(&agent, 0).unwrap();
+    assert!(
+        minute == 10 && title.starts_with("A: the plugin resource has failed for 10m"),
+        "{minute} {title}"
+    );
 }

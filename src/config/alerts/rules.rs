@@ -141,19 +141,25 @@ fn read_threshold<'f>(check: &mut Validator<'f>, fields: &Fields<'f>, is_above: 
         return None;
     };
     let limit = limit?;
-    if known.is_percentage()
-        && !(0.0..=100.0).contains(&limit)
-        && let Some(value) = fields.get("limit")
-    {
-        check.report(value, &format!("found {limit}; expected a percentage from 0 to 100"));
+    for (name, number) in [("limit", Some(limit)), ("clear", clear)] {
+        if let (Some(number), Some(value)) = (number, fields.get(name))
+            && known.is_percentage()
+            && !(0.0..=100.0).contains(&number)
+        {
+            check.report(value, &format!("found {number}; expected a percentage from 0 to 100"));
+        }
     }
     let distance = match known {
         AlertFigure::Temperature => 5.0,
         AlertFigure::ActiveUsers => (limit / 10.0).floor(),
         _ => 10.0,
     };
-    let clear =
-        clear.unwrap_or(if is_above { (limit - distance).max(0.0).min(limit) } else { limit + distance });
+    let most = if known.is_percentage() { 100.0 } else { f64::INFINITY };
+    let clear = clear.unwrap_or(if is_above {
+        (limit - distance).max(0.0).min(limit)
+    } else {
+        (limit + distance).min(most)
+    });
     if let Some(value) = fields.get("clear")
         && (if is_above { clear > limit } else { clear < limit })
     {

@@ -152,6 +152,33 @@ fn an_outage_is_one_message_and_its_end_another() {
 }
 
 #[test]
+fn a_reboot_is_one_message_that_fires() {
+    let router = router(Settings::default());
+    let (address, messages) = webhook();
+    let alerts = format!(
+        "alerts: (on: [Rebooted], to: {{\"hook\": Webhook(url: \"http://{address}\", secret: Plain(\"{KEY}\"))}}),"
+    );
+    let agent = AgentBuilder::default().file(&alerts).defaults("refresh: \"1s\",");
+    let agent = agent.timing("alert_group", "100ms").timing("alert_tick", "50ms");
+    let agent = agent.site("awka", router.addr(), "name: \"Awka\"").start();
+    agent.wait_until_active("awka");
+    router.reboot();
+    let message = next(&messages);
+    let alert = &message["alerts"][0];
+    assert_eq!((&message["title"], &alert["state"]), (&json!("Awka rebooted"), &json!("firing")));
+    assert_eq!((&alert["kind"], &alert["until"]), (&json!("Rebooted"), &Value::Null));
+    let text = message["text"].as_str().unwrap();
+    assert!(text.starts_with("Awka rebooted\nIf nobody rebooted it, check its power supply"), "{message}");
+    let is_delivered = |list: &Value| list["past"][0]["delivery"][0]["result"] == "delivered";
+    let list = alerts_when(&agent, "the message is delivered", is_delivered);
+    let past = &list["past"][0];
+    assert_eq!((&past["id"], &past["delivery"][0]["state"]), (&alert["id"], &json!("firing")));
+    assert_eq!((&past["state"], &past["until"]), (&json!("resolved"), &past["since"]));
+    let page = agent.page("/alerts");
+    assert!(page.contains("Awka rebooted") && page.contains("hook: delivered "), "{page}");
+}
+
+#[test]
 fn a_mute_is_listed_and_logged_until_it_is_ended() {
     let agent = AgentBuilder::default()
         .http(ADMIN)

@@ -52,6 +52,9 @@ fn the_rules_of_the_documentation_are_read() {
     assert_eq!(headers[0], ("X-Key".to_string(), Secret::new("secret-of-key".into())));
     assert_eq!((alerts.remind, alerts.quiet.len()), (Some(Duration::from_secs(6 * 3600)), 1));
     assert!(!format!("{:?}", alerts.channels).contains("hooks.slack.com"), "a URL is a secret");
+    let below = load("on: [Below(figure: MemoryUsed, limit: 95)]", "").unwrap().alerts.rules[0].condition;
+    let threshold = Threshold { figure: AlertFigure::MemoryUsed, limit: 95.0, clear: 100.0 };
+    assert_eq!(below, AlertCondition::Below(threshold), "a percentage that can be reached");
     assert_eq!(load("", "").unwrap().alerts.rules.len(), 11);
     assert_eq!(load("on: []", "").unwrap().alerts.rules, []);
     assert_eq!(load("", ", alerts: Off").unwrap().sites[0].alerts, SiteAlerts::Off);
@@ -74,6 +77,10 @@ fn problems_have_their_place_and_say_what_was_expected() {
         ("on: [Above(limit: 5)]", "Above has no figure; expected CpuLoad,"),
         ("on: [Above(figure: Cpu, limit: 5)]", "alerts.figure: found Cpu; expected CpuLoad,"),
         ("on: [Above(figure: CpuLoad, limit: 900)]", "alerts.limit: found 900; expected a percentage"),
+        (
+            "on: [Below(figure: CpuLoad, limit: 90, clear: 105)]",
+            "alerts.clear: found 105; expected a percentage from 0 to 100",
+        ),
         (
             "on: [Above(figure: CpuLoad, limit: 90, clear: 95)]",
             "alerts.clear: found 95; expected at most the limit, 90",
