@@ -122,6 +122,8 @@ fn a_long_line_is_truncated_and_later_lines_are_written() {
         AgentBuilder::default().argument("--log").argument("trace").site("awka", router.addr(), "").start();
     let path = format!("/{}", "long/".repeat(1500));
     assert_eq!(agent.get(&path).status, 404);
+    // It is logged after its response.
+    until("the request is logged", || agent.running.err().contains("…\n").then_some(()));
     ends(&mut agent);
     let log = agent.running.err();
     let (_, after) = log.split_once("path=\"/long/").unwrap();
