@@ -36,13 +36,12 @@ pub(super) fn generate(history: &History, key: &str, users: usize, clock: Clock,
                 resolution,
                 index * step * MINUTE_S,
                 day.slot(index * step, step, resolution),
-                now,
             );
         }
     }
     let [offline, booted] = [day.offline, day.booted].map(|minute| minute * MINUTE_S);
     let outage = Mark::restored(MarkKind::Offline, offline, Some(booted));
-    history.restore_marks(key, &[outage, Mark::restored(MarkKind::Reboot, booted, None)], now);
+    history.restore_marks(key, &[outage, Mark::restored(MarkKind::Reboot, booted, None)]);
 }
 
 /// The figures of a site by minutes since the Unix epoch.

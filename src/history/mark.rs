@@ -50,26 +50,40 @@ impl Mark {
     }
 }
 
-/// The latest marks of a site, oldest first.
+/// The latest marks of a site: those of earlier runs in the order of their file, then those of this run.
 #[derive(Debug)]
 pub(super) struct Marks {
     marks: VecDeque<Mark>,
+    /// The start of this run, in seconds since the Unix epoch.
+    start_s: u32,
     capacity: usize,
 }
 
 impl Marks {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { marks: VecDeque::new(), capacity }
+    /// No marks yet of a run that started at `start_s`.
+    pub(super) fn new(capacity: usize, start_s: u32) -> Self {
+        Self { marks: VecDeque::new(), start_s, capacity }
     }
 
-    /// The marks that reach into the time from `from_s` on, oldest first.
-    pub(super) fn since(&self, from_s: u32) -> Vec<Mark> {
-        let end = |mark: &Mark| match (mark.until_s, mark.kind) {
-            (Some(until_s), _) => until_s,
-            (None, MarkKind::Offline) => u32::MAX,
-            (None, _) => mark.at_s,
+    /// All marks, in the order in which they became known.
+    pub(super) fn all(&self) -> impl Iterator<Item = Mark> {
+        self.marks.iter().map(|mark| {
+            // An outage of an earlier run ended with this one, unless the clock is behind.
+            let is_over = !mark.is_live && mark.kind == MarkKind::Offline && mark.at_s <= self.start_s;
+            Mark { until_s: mark.until_s.or(is_over.then_some(self.start_s)), ..*mark }
+        })
+    }
+
+    /// What is known at `now_s` of the marks that reach into the time from `from_s` on, oldest first.
+    pub(super) fn since(&self, from_s: u32, now_s: u32) -> Vec<Mark> {
+        let seen = |mark: Mark| {
+            let (is_outage, Mark { at_s, is_live, .. }) = (mark.kind == MarkKind::Offline, mark);
+            let until_s = mark.until_s.or((is_outage && !is_live).then_some(at_s));
+            let until_s = until_s.map(|until_s| until_s.min(now_s));
+            let end_s = until_s.unwrap_or(if is_outage { now_s } else { at_s });
+            (mark.at_s <= now_s && end_s >= from_s).then_some(Mark { until_s, ..mark })
         };
-        let mut marks: Vec<Mark> = self.marks.iter().filter(|mark| end(mark) >= from_s).copied().collect();
+        let mut marks: Vec<Mark> = self.all().filter_map(seen).collect();
         // A reboot becomes known later than what followed it.
         marks.sort_by_key(|mark| mark.at_s);
         marks
@@ -80,20 +94,18 @@ impl Marks {
         self.insert(self.marks.len(), Mark { kind, at_s, until_s: None, is_live: true });
     }
 
-    /// Replaces the marks of earlier runs. An outage that had not ended ends with this run, which started at `start_s`.
-    pub(super) fn restore(&mut self, marks: &[Mark], start_s: u32) {
+    /// Replaces the marks of earlier runs.
+    pub(super) fn restore(&mut self, marks: impl Iterator<Item = Mark>) {
         self.marks.retain(|mark| mark.is_live);
         for mark in marks {
-            let is_open = mark.kind == MarkKind::Offline && mark.until_s.is_none();
-            let until_s = if is_open { Some(start_s.max(mark.at_s)) } else { mark.until_s };
-            let place = self.marks.partition_point(|other| !other.is_live && other.at_s <= mark.at_s);
-            self.insert(place, Mark { until_s, ..*mark });
+            self.insert(self.marks.partition_point(|other| !other.is_live), mark);
         }
     }
 
     /// Ends the current outage.
     pub(super) fn end_outage(&mut self, at_s: u32) {
-        let is_open = |mark: &&mut Mark| mark.kind == MarkKind::Offline && mark.until_s.is_none();
+        let is_open =
+            |mark: &&mut Mark| mark.is_live && mark.kind == MarkKind::Offline && mark.until_s.is_none();
         if let Some(outage) = self.marks.iter_mut().rev().find(is_open) {
             outage.until_s = Some(at_s.max(outage.at_s));
         }
@@ -102,6 +114,7 @@ impl Marks {
     /// Moves the marks of this run.
     pub(super) fn shift(&mut self, by_ms: i64) {
         let moved = |at_s: u32| seconds(i64::from(at_s) * 1000 + by_ms);
+        self.start_s = moved(self.start_s);
         for mark in self.marks.iter_mut().filter(|mark| mark.is_live) {
             mark.at_s = moved(mark.at_s);
             mark.until_s = mark.until_s.map(moved);

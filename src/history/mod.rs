@@ -5,6 +5,7 @@
 //! | `series` | what is recorded |
 //! | `slot`, `accumulator` | the values of one span, packed and while they are added up |
 //! | `ring`, `timeline`, `track` | the slots of one resolution; of one site; and those that are still open |
+//! | `restored` | the slots of earlier runs, some of which may lie in the future |
 //! | `mark` | outages, reboots, changes of the host, starts of the agent |
 //! | `site_history` | one site: observations placed in time |
 //! | `capacity` | how many slots fit the memory |
@@ -18,6 +19,7 @@ mod accumulator;
 mod capacity;
 mod mark;
 mod recorder;
+mod restored;
 mod ring;
 mod series;
 mod site_history;
@@ -42,7 +44,6 @@ pub use slot::{Figure, Slot};
 pub use stored::StoredHistory;
 
 use capacity::capacity;
-use mark::seconds;
 use site_history::SiteHistory;
 
 /// See [`Clock::EARLIEST_S`].
@@ -119,30 +120,31 @@ impl History {
         self.read(site, |site| site.stored(resolution, since_s)).unwrap_or_default()
     }
 
-    /// Marks for the disk: those that reach into the time from `since_s` on, oldest first.
-    pub fn marks(&self, site: &str, since_s: u32) -> Vec<Mark> {
-        let since_s = since_s.max(EARLIEST_S);
-        self.read(site, |site| site.marks(since_s)).unwrap_or_default()
+    /// Marks for the disk, in the order in which they became known.
+    pub fn marks(&self, site: &str) -> Vec<Mark> {
+        self.read(site, SiteHistory::marks).unwrap_or_default()
     }
 
     /// Restores a slot of an earlier run. It replaces one that was restored before, and is added to what this run
-    /// recorded in that span. A site without history is ignored, and so is a date that can't be right: one from before
-    /// the clock was set, or one after `now`.
-    pub fn restore(&self, site: &str, resolution: Resolution, start_s: u32, slot: Slot, now: Moment) {
-        self.change_site(site, |site| {
-            if is_past(start_s, site, now) {
-                site.restore(resolution, start_s, slot);
-            }
-        });
+    /// recorded in that span. A site without history is ignored, and so is a date from before the clock was set.
+    pub fn restore(&self, site: &str, resolution: Resolution, start_s: u32, slot: Slot) {
+        if start_s >= EARLIEST_S {
+            self.change_site(site, |site| site.restore(resolution, start_s, slot));
+        }
     }
 
     /// Restores the marks of earlier runs; the same applies. They replace all that were restored before.
-    pub fn restore_marks(&self, site: &str, marks: &[Mark], now: Moment) {
-        self.change_site(site, |site| {
-            let past: Vec<Mark> =
-                marks.iter().filter(|mark| is_past(mark.at_s, site, now)).copied().collect();
-            site.restore_marks(&past);
-        });
+    pub fn restore_marks(&self, site: &str, marks: &[Mark]) {
+        let dated = marks.iter().copied().filter(|mark| mark.at_s >= EARLIEST_S);
+        self.change_site(site, |site| site.restore_marks(dated));
+    }
+
+    /// The start of the last restored slot, in seconds since the Unix epoch, if it lies in the future of a clock that
+    /// was set.
+    fn future_s(&self, now: Moment) -> Option<u32> {
+        let sites = self.lock();
+        let is_set = sites.start_ms >= i64::from(EARLIEST_S) * 1000;
+        sites.by_key.values().filter(|_| is_set).filter_map(|site| site.future_s(now)).max()
     }
 
     /// Must be called once after the last [`History::restore`]: computes hours and days that were not finished when the
@@ -210,12 +212,6 @@ impl History {
     fn lock(&self) -> MutexGuard<'_, Sites> {
         self.sites.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether an earlier run can have recorded something at this date.
-fn is_past(date_s: u32, site: &SiteHistory, now: Moment) -> bool {
-    let now_s = seconds(site.date_ms(now));
-    date_s >= EARLIEST_S && (date_s <= now_s || now_s < EARLIEST_S)
 }
 
 /// The date of the agent's start, in milliseconds since the Unix epoch.

@@ -110,6 +110,10 @@ impl Ring {
         self.slots.get_mut(usize::try_from(index - self.first).ok()?)
     }
 
+    pub(super) fn clear(&mut self) {
+        self.slots.clear();
+    }
+
     /// Changes the capacity, and drops the oldest slots that are above it.
     pub(super) fn resize(&mut self, capacity: usize) {
         self.capacity = capacity;

@@ -66,6 +66,8 @@ pub struct StoredSlot {
     pub slot: Slot,
     /// Whether nothing will be added to it.
     pub is_finished: bool,
+    /// Whether it lies in the future: it is of an earlier run.
+    pub is_future: bool,
 }
 
 /// The history of one site.
@@ -95,14 +97,14 @@ impl SiteHistory {
     pub(super) fn new(capacity: Capacity, start_ms: i64, now: Moment) -> Self {
         let from_ms = start_ms.saturating_add(since_start(now));
         let presence = [Series::Users, Series::Logins, Series::Cpu, Series::Memory, Series::Reachable];
-        let mut marks = Marks::new(capacity.marks);
+        let mut marks = Marks::new(capacity.marks, seconds(start_ms));
         marks.add(MarkKind::AgentStart, seconds(start_ms));
         Self {
             start_ms,
             began_ms: None,
             presence: Track::new(presence, from_ms),
             traffic: Track::new([Series::Upload, Series::Download], from_ms),
-            timeline: Timeline::new(capacity.slots),
+            timeline: Timeline::new(capacity.slots, start_ms),
             marks,
             current: [None; 5],
             counts: None,
@@ -184,8 +186,8 @@ impl SiteHistory {
     }
 
     /// Restores the marks of earlier runs. They replace those that were restored before.
-    pub(super) fn restore_marks(&mut self, marks: &[Mark]) {
-        self.marks.restore(marks, seconds(self.start_ms));
+    pub(super) fn restore_marks(&mut self, marks: impl Iterator<Item = Mark>) {
+        self.marks.restore(marks);
     }
 
     /// Computes coarse slots that an earlier run did not finish.
@@ -193,7 +195,7 @@ impl SiteHistory {
         self.timeline.complete_restored();
     }
 
-    /// The slots from `since_s` on, and whether each is finished.
+    /// The slots from `since_s` on.
     pub(super) fn stored(&self, resolution: Resolution, since_s: u32) -> Vec<StoredSlot> {
         let step = resolution.step_ms();
         let known_ms = self.presence.until_ms().min(self.traffic.until_ms());
@@ -206,6 +208,7 @@ impl SiteHistory {
             start_s: seconds(index * step),
             slot: self.slot(resolution, index),
             is_finished: (index + 1) * step <= known_ms,
+            is_future: open.iter().all(|open| index > *open),
         };
         indexes
             .into_iter()
@@ -214,9 +217,18 @@ impl SiteHistory {
             .collect()
     }
 
-    /// The marks that reach into the time from `since_s` on.
-    pub(super) fn marks(&self, since_s: u32) -> Vec<Mark> {
-        self.marks.since(since_s)
+    /// The start of the last slot of earlier runs, in seconds since the Unix epoch, if it lies in the future.
+    pub(super) fn future_s(&self, now: Moment) -> Option<u32> {
+        let last = |resolution: Resolution| {
+            Some(seconds(self.timeline.last_restored(resolution)? * resolution.step_ms()))
+        };
+        let now_s = seconds(self.date_ms(now));
+        Resolution::ALL.into_iter().filter_map(last).max().filter(|last_s| *last_s > now_s)
+    }
+
+    /// All marks, in the order in which they became known.
+    pub(super) fn marks(&self) -> Vec<Mark> {
+        self.marks.all().collect()
     }
 
     /// How far back the slots of each resolution can reach.
@@ -238,7 +250,7 @@ impl SiteHistory {
             resolution,
             from_s,
             slots: (first..=last).map(|index| self.slot(resolution, index)).collect(),
-            marks: self.marks.since(from_s),
+            marks: self.marks.since(from_s, seconds(self.date_ms(now))),
             reaches: self.reaches(),
         }
     }

@@ -6,19 +6,21 @@
 //! kind 4    = all marks: what (1 byte), start and end in seconds since the Unix epoch (4 bytes each; no end: 0)
 //! ```
 //!
+//! Records have the order in which they were recorded, as far as it is known: the dates of slots go back if the clock did.
 //! A finished slot is written once. One that the agent did not finish is written when the agent ends, and again once it is
 //! finished: the later record counts.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::mark::{Mark, MarkKind};
 use super::ring::Resolution;
 use super::site_history::StoredSlot;
 use super::slot::Slot;
 use super::{EARLIEST_S, History};
-use crate::clock::Moment;
+use crate::clock::{Moment, rfc3339};
 use crate::storage::{Persist, key_prefix, split_key};
 
 /// The kind of a record with marks.
@@ -75,24 +77,25 @@ impl Persist for StoredHistory {
 
     fn restore(&self, record: &[u8], _: u16) -> Result<(), String> {
         let (site, content) = decode(record).ok_or("it is not of the history")?;
-        let now = Moment::now();
         match content {
             Content::Slots(resolution, start_s, slots) => {
                 for (start_s, slot) in (start_s..).step_by(step_s(resolution)).zip(slots) {
-                    self.history.restore(site, resolution, start_s, slot, now);
+                    self.history.restore(site, resolution, start_s, slot);
                 }
             }
-            Content::Marks(marks) => self.history.restore_marks(site, &marks, now),
+            Content::Marks(marks) => self.history.restore_marks(site, &marks),
         }
         Ok(())
     }
 
     fn restored(&self) -> Result<(), String> {
-        let last = |key: &str, resolution| self.history.stored(key, resolution, 0).last().copied();
+        let last = |key: &str, resolution| {
+            let slots = self.history.stored(key, resolution, 0);
+            slots.iter().rfind(|slot| !slot.is_future).map_or(0, |last| last.start_s)
+        };
         let on_disk = |key: String| {
             // The last slot may be unfinished. What is computed now is not on disk.
-            let next_s =
-                Resolution::ALL.map(|resolution| last(&key, resolution).map_or(0, |last| last.start_s));
+            let next_s = Resolution::ALL.map(|resolution| last(&key, resolution));
             (key, SiteOnDisk { next_s, marks: 0 })
         };
         self.lock().written.sites = self.history.keys().into_iter().map(on_disk).collect();
@@ -110,13 +113,16 @@ impl Persist for StoredHistory {
             let written = if is_all { None } else { progress.written.sites.get(&key) };
             let mut site = written.copied().unwrap_or_default();
             for (resolution, next_s) in Resolution::ALL.into_iter().zip(&mut site.next_s) {
-                let slots = self.history.stored(&key, resolution, *next_s);
+                let mut slots = self.history.stored(&key, resolution, *next_s);
+                // What lies in the future is on disk already, and was recorded before this run.
+                slots.retain(|slot| is_all || !slot.is_future);
+                slots.sort_by_key(|slot| !slot.is_future);
                 let finished = slots.iter().rfind(|slot| slot.is_finished);
                 *next_s = finished.map_or(*next_s, |last| end_s(last, resolution));
                 let slots: Vec<_> = slots.into_iter().filter(|slot| has_open || slot.is_finished).collect();
                 records.extend(runs(&slots, resolution).map(|run| encode_slots(&key, resolution, run)));
             }
-            let marks = encode_marks(&key, &self.history.marks(&key, 0));
+            let marks = encode_marks(&key, &self.history.marks(&key));
             let mut hasher = DefaultHasher::new();
             marks.hash(&mut hasher);
             if hasher.finish() != site.marks {
@@ -140,6 +146,14 @@ impl Persist for StoredHistory {
 
     fn finish(&self) {
         self.lock().is_ending = true;
+    }
+
+    fn warning(&self) -> Option<String> {
+        let until = rfc3339(Duration::from_secs(self.history.future_s(Moment::now())?.into()));
+        Some(format!(
+            "its figures up to {until} lie in the future, so they are hidden until then: the system's clock is behind, \
+             or it was ahead when they were stored. Check the clock. They stay unless newer ones need their memory"
+        ))
     }
 }
 

@@ -369,13 +369,13 @@ fn restored_slots_are_completed_and_merged_with_those_of_this_run() {
         }
     }
     let marks = before
-        .marks(0)
+        .marks()
         .iter()
         .map(|mark| Mark::restored(mark.kind, mark.at_s, mark.until_s))
         .collect::<Vec<_>>();
     // The last record of them counts.
-    after.restore_marks(&marks[..1]);
-    after.restore_marks(&marks);
+    after.restore_marks(marks.iter().take(1).copied());
+    after.restore_marks(marks.iter().copied());
     after.complete_restored();
     after.observe(hours(0), &online(20.0));
     after.advance(hours(4));
@@ -388,7 +388,7 @@ fn restored_slots_are_completed_and_merged_with_those_of_this_run() {
     let known = day(1).coverage(Series::Reachable) * 24.0;
     assert!((known - (3.0 + 1.0 / 3.0 + 4.0)).abs() < 0.01, "{known}");
     let marks: Vec<(&str, bool)> =
-        after.marks(0).iter().map(|mark| (mark.kind.name(), mark.until_s.is_some())).collect();
+        after.marks().iter().map(|mark| (mark.kind.name(), mark.until_s.is_some())).collect();
     assert_eq!(marks, [("agent_start", false), ("offline", true), ("agent_start", false)]);
     // The clock is corrected: what is restored stays, and what is new moves.
     after.follow(start_ms + 30 * 3_600_000);
@@ -421,12 +421,10 @@ fn fifty_sites_with_four_hundred_days_fit_the_memory() {
         let slots = u32::try_from(resolution.slots()).unwrap();
         let step = u32::try_from(resolution.step().as_secs()).unwrap();
         for ago in (1..=slots).rev() {
-            history.restore(key, resolution, start_s - ago * step, Slot::from_bytes([7; Slot::SIZE]), end);
+            history.restore(key, resolution, start_s - ago * step, Slot::from_bytes([7; Slot::SIZE]));
         }
     }
-    for slot in [EARLIEST_S - 1, start_s + 3600] {
-        history.restore("site3", Resolution::Hour, slot, Slot::from_bytes([7; Slot::SIZE]), Moment::START);
-    }
+    history.restore("site3", Resolution::Hour, EARLIEST_S - 1, Slot::from_bytes([7; Slot::SIZE]));
     assert!(history.stored("site3", Resolution::Hour, 0).is_empty(), "a date that can't be right");
     let of_days = |days: u32| {
         let at = Moment::START.after(DAY * days);

@@ -6,6 +6,7 @@
 use std::array;
 
 use super::accumulator::Accumulator;
+use super::restored::RestoredSlots;
 use super::ring::{Resolution, Ring};
 use super::series::Series;
 use super::slot::Slot;
@@ -22,12 +23,16 @@ pub(super) struct Timeline {
     capacities: Capacities,
     live: [Ring; 4],
     /// They make room for those of this run.
-    restored: [Ring; 4],
+    restored: [RestoredSlots; 4],
 }
 
 impl Timeline {
-    pub(super) fn new(capacities: Capacities) -> Self {
-        Self { capacities, live: capacities.map(Ring::new), restored: capacities.map(Ring::new) }
+    /// An empty timeline of a run that began at this date.
+    pub(super) fn new(capacities: Capacities, began_ms: i64) -> Self {
+        let restored = Resolution::ALL.map(|resolution| {
+            RestoredSlots::new(capacities[resolution as usize], began_ms.div_euclid(resolution.step_ms()))
+        });
+        Self { capacities, live: capacities.map(Ring::new), restored }
     }
 
     pub(super) fn capacity(&self, resolution: Resolution) -> usize {
@@ -46,14 +51,14 @@ impl Timeline {
 
     /// Bytes of memory that the slots take.
     pub(super) fn cost(&self) -> usize {
-        self.live.iter().chain(&self.restored).map(Ring::cost).sum()
+        let live: usize = self.live.iter().map(Ring::cost).sum();
+        live + self.restored.iter().map(RestoredSlots::cost).sum::<usize>()
     }
 
     /// The slot with this index, which is empty if nothing is known.
     pub(super) fn slot(&self, resolution: Resolution, index: i64) -> Slot {
-        let [live, restored] =
-            [&self.live, &self.restored].map(|rings| rings[resolution as usize].get(index));
-        match (live, restored) {
+        let at = resolution as usize;
+        match (self.live[at].get(index), self.restored[at].get(index)) {
             (Some(one), None | Some(&Slot::EMPTY)) | (None | Some(&Slot::EMPTY), Some(one)) => *one,
             (None, None) => Slot::EMPTY,
             (Some(live), Some(restored)) => {
@@ -66,13 +71,9 @@ impl Timeline {
 
     /// The indexes of the slots from `from` on, oldest first.
     pub(super) fn indexes(&self, resolution: Resolution, from: i64) -> Vec<i64> {
-        let rings = [&self.restored, &self.live].map(|rings| &rings[resolution as usize]);
-        let mut indexes: Vec<i64> = rings
-            .into_iter()
-            .flat_map(Ring::iter)
-            .map(|(index, _)| index)
-            .filter(|index| *index >= from)
-            .collect();
+        let (restored, live) = (&self.restored[resolution as usize], &self.live[resolution as usize]);
+        let indexes = restored.iter().chain(live.iter()).map(|(index, _)| index);
+        let mut indexes: Vec<i64> = indexes.filter(|index| *index >= from).collect();
         indexes.sort_unstable();
         indexes.dedup();
         indexes
@@ -97,9 +98,12 @@ impl Timeline {
 
     /// Adds a slot of an earlier run. If it was restored before, it replaces that.
     pub(super) fn restore(&mut self, resolution: Resolution, index: i64, slot: Slot) {
-        if let Some(place) = self.restored[resolution as usize].entry(index) {
-            *place = slot;
-        }
+        self.restored[resolution as usize].restore(index, slot);
+    }
+
+    /// The index of the last slot of earlier runs.
+    pub(super) fn last_restored(&self, resolution: Resolution) -> Option<i64> {
+        self.restored[resolution as usize].iter().map(|(index, _)| index).last()
     }
 
     /// Computes restored slots that were not finished from finer ones, if these know more.
@@ -113,10 +117,11 @@ impl Timeline {
                 slot.add(sum, coarse.step());
                 let known = |slot: &Slot| slot.coverage(Series::Reachable);
                 if known(&slot) > self.restored[coarse as usize].get(index).map_or(0.0, known) {
-                    self.restore(coarse, index, slot);
+                    self.restored[coarse as usize].complete(index, slot);
                 }
             }
         }
+        Resolution::ALL.into_iter().for_each(|resolution| self.make_room(resolution));
     }
 
     /// Moves the slots of this run, which began at `began_ms`, by this time. Each one moves to the slot that contains its
@@ -146,7 +151,7 @@ impl Timeline {
         }
     }
 
-    /// Drops the oldest restored slots that are above the capacity.
+    /// Drops restored slots that are above the capacity.
     fn make_room(&mut self, resolution: Resolution) {
         let at = resolution as usize;
         self.restored[at].resize(self.capacities[at].saturating_sub(self.live[at].len()));

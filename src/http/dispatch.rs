@@ -276,12 +276,16 @@ fn with_security_fields(response: Response, is_https: bool) -> Response {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     use super::*;
     use crate::config::Secret;
     use crate::history::History;
     use crate::net::proxy::ProxySettings;
-    use crate::state::{Reload, Store};
+    use crate::plugin::{Data, Hotspot, Plugin, ReadContext, Session};
+    use crate::routeros::codepage::Codepage;
+    use crate::routeros::wire::Sentence;
+    use crate::state::{Reload, SiteState, Store};
 
     fn dispatcher(store: Arc<Store>, http: Http) -> Dispatcher {
         let history = Arc::new(History::new(store.snapshot().clock));
@@ -329,6 +333,34 @@ mod tests {
         for path in ["/nothing", "/login"] {
             assert!(!share(&|| body(path, ""), &|| body(path, "")), "{path}");
         }
+    }
+
+    #[test]
+    fn csv_has_all_sessions_by_default() {
+        let token = "admin-token-01234";
+        let http = Http { admin: Some(Secret::new(token.into())), ..Http::default() };
+        let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
+        let context = ReadContext::new(Moment::now(), Codepage::named("windows-1252").unwrap());
+        let row = |n: usize| Sentence::from_words(["!re", &format!("=.id=*{n}"), "=user=ada"]);
+        let mut hotspot = Hotspot::default();
+        hotspot.sessions = (0..2001).map(|n| Session::read(&row(n), &context)).collect();
+        let data = Arc::new(Data::Hotspot(hotspot.into()));
+        let site = |n: usize| {
+            let mut site =
+                SiteState::new(&format!("s{n}"), "", Duration::from_secs(30), [], [Plugin::Hotspot]);
+            site.connected(0, Moment::now());
+            site.readings[0].data = Some(data.clone());
+            Arc::new(site)
+        };
+        store.rearrange(|_| (0..25).map(site).collect());
+        let dispatcher = dispatcher(store, http);
+        let lines = |path: &str| {
+            let response = answer(&dispatcher, Method::Get, path, token);
+            assert_eq!(response.status, 200, "{path}");
+            response.body.split(|byte| *byte == b'\n').count() - 2
+        };
+        assert_eq!(lines("/api/sessions?format=csv"), 25 * 2001);
+        assert_eq!(lines("/api/sessions?format=csv&limit=3"), 3);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{ConnectionState, Reading, ReadingState, SiteState};
 use crate::clock::Clock;
 use crate::plugin::internal::{InternalData, PoolUse, SystemClock};
-use crate::plugin::{Internal, Plugin};
+use crate::plugin::{Data, Internal, Plugin};
 
 /// How much of a license's hotspot user limit is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl SiteState {
     /// The utilisation of the license's user limit.
     pub fn license(&self) -> Option<LicenseUse<'_>> {
         let InternalData::License(license) = self.data(Internal::License)? else { return None };
-        let hotspot = self.hotspot_now().filter(|hotspot| !hotspot.is_truncated);
+        let hotspot = self.current(Data::hotspot).filter(|hotspot| !hotspot.is_truncated);
         let used = hotspot.map(|hotspot| hotspot.sessions.len() as u64);
         let level = license.level.as_deref().filter(|_| self.is_current(Internal::License))?;
         Some(LicenseUse { level, limit: license.limit(), used })

@@ -17,7 +17,7 @@ const SLACK: u64 = 64 * 1024;
 /// The file of one part. Nothing is open between two writes.
 pub(super) struct StateFile {
     path: PathBuf,
-    part: Arc<dyn Persist>,
+    pub(super) part: Arc<dyn Persist>,
     /// Its expected length; 0 if it does not exist.
     length: u64,
     /// Its length up to the end of the last intact record.

@@ -58,6 +58,11 @@ pub trait Persist: Send + Sync {
         false
     }
 
+    /// What a person should know about the data that is stored.
+    fn warning(&self) -> Option<String> {
+        None
+    }
+
     /// The agent ends: the next write is the last one.
     fn finish(&self) {}
 

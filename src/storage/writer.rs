@@ -215,9 +215,10 @@ impl Disk {
             problems.extend(texts.map(|message| problem(file.place(), message)));
         }
         let is_saving = problems.is_empty();
-        let unreadable =
-            self.files.iter().filter_map(|file| Some(problem(file.place(), file.unreadable.as_ref()?)));
-        problems.extend(unreadable);
+        for file in &self.files {
+            let texts = file.unreadable.iter().cloned().chain(file.part.warning());
+            problems.extend(texts.map(|message| problem(file.place(), &message)));
+        }
         let (written, errors) = (self.written, self.errors);
         StorageState {
             directory: Some(directory.into()),

@@ -9,7 +9,7 @@ use crate::http::sort_key::SortOrder;
 /// Default number of rows of a page of JSON. CSV has all rows by default, because programs that read it have no pages.
 const DEFAULT_LIMIT: usize = 100;
 
-/// Maximum number of rows: the most that the journal can have. The memory for a response limits them further.
+/// Maximum number of rows that a query names: the most that the journal can have. The memory for a response limits all.
 const MAX_LIMIT: usize = 50_000;
 
 /// Maximum number of characters of a value that an error repeats.
@@ -37,7 +37,7 @@ pub(super) fn limit(context: &Context) -> Result<usize, Response> {
     let expected = format!("a number from 1 to {MAX_LIMIT}");
     let in_range = |limit: &usize| (1..=MAX_LIMIT).contains(limit);
     let limit = value(context, "limit", &expected, |text| text.parse().ok().filter(in_range))?;
-    Ok(limit.unwrap_or(if context.wants_csv() { MAX_LIMIT } else { DEFAULT_LIMIT }))
+    Ok(limit.unwrap_or(if context.wants_csv() { usize::MAX } else { DEFAULT_LIMIT }))
 }
 
 /// The field by which rows are sorted, and the direction.

@@ -19,6 +19,9 @@ struct TableJson<'s> {
     rows: Rows<'s>,
     at: Option<String>,
     state: &'static str,
+    /// Why rows are missing, if some are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial: Option<&'s str>,
 }
 
 #[derive(Serialize)]
@@ -27,6 +30,9 @@ struct ObjectsJson<'s> {
     objects: Objects<'s>,
     at: Option<String>,
     state: &'static str,
+    /// Why rows are missing, if some are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial: Option<&'s str>,
 }
 
 /// A property, under the name that it has in the objects.
@@ -135,11 +141,12 @@ pub(in crate::http) fn rows(context: &Context) -> Result<Response, Response> {
     let has_objects = parameters::value(context, "form", "table or objects", form)? == Some("objects");
     let data = reading.data.as_deref();
     let (at, state) = (reading.at.map(|at| context.view().date(at)), reading.state(site.is_online()).name());
+    let partial = reading.partial_for(context.view().is_admin);
     // The columns of a declared plugin are known before its first success.
     let declared = || reading.plugin.declaration().map(Declaration::column_names).unwrap_or_default();
     if !has_objects {
         let columns = data.map_or_else(declared, Data::columns);
-        return Ok(context.large_json(&TableJson { columns, rows: Rows(data), at, state }));
+        return Ok(context.large_json(&TableJson { columns, rows: Rows(data), at, state, partial }));
     }
     let field = |property: String| {
         let its = reading.plugin.property(&property);
@@ -149,7 +156,7 @@ pub(in crate::http) fn rows(context: &Context) -> Result<Response, Response> {
     let properties = data.map_or_else(declared, |data| records(data).0);
     let fields: Vec<FieldJson> = properties.into_iter().map(field).collect();
     let objects = Objects(&fields, data);
-    Ok(context.large_json(&ObjectsJson { fields: &fields, objects, at, state }))
+    Ok(context.large_json(&ObjectsJson { fields: &fields, objects, at, state, partial }))
 }
 
 /// The error for a plugin that the site does not collect.

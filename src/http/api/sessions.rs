@@ -11,6 +11,7 @@ use crate::http::csv::csv_of;
 use crate::http::listed_session::{ListedSession, listed_sessions};
 use crate::http::message::{Response, json_within};
 use crate::http::sort_key::{SortKey, SortOrder};
+use crate::plugin::Data;
 use crate::state::SiteState;
 use crate::text;
 
@@ -137,7 +138,7 @@ pub(in crate::http) fn list(context: &Context) -> Result<Response, Response> {
             sessions: Rows { view, rows: shown },
             total,
             next: shown.last().filter(|_| end < rows.len()).map(FoundSession::cursor),
-            unavailable: keys(|site| site.hotspot_now().is_none()),
+            unavailable: keys(|site| site.current(Data::hotspot).is_none()),
             partial: keys(is_partial),
         };
         json_within(&json, most)
@@ -145,7 +146,8 @@ pub(in crate::http) fn list(context: &Context) -> Result<Response, Response> {
 }
 
 fn is_partial(site: &SiteState) -> bool {
-    site.hotspot_now().is_some() && site.hotspot_reading().is_some_and(|reading| reading.partial.is_some())
+    site.current(Data::hotspot).is_some()
+        && site.hotspot_reading().is_some_and(|reading| reading.partial.is_some())
 }
 
 /// The sessions of a site that are known to be active now, and that contain a text, which is in lower case.
@@ -153,7 +155,8 @@ pub(in crate::http) fn find_sessions<'s>(
     site: &'s SiteState,
     search: &'s str,
 ) -> impl Iterator<Item = ListedSession<'s>> {
-    let sessions = site.hotspot_now().into_iter().flat_map(move |hotspot| listed_sessions(site, hotspot));
+    let sessions =
+        site.current(Data::hotspot).into_iter().flat_map(move |hotspot| listed_sessions(site, hotspot));
     sessions.filter(move |listed| contains(listed, search))
 }
 

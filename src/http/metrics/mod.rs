@@ -265,6 +265,22 @@ mod tests {
     }
 
     #[test]
+    fn a_hotspot_of_which_sessions_are_not_kept_has_counters_only() {
+        let mut site = site("awka");
+        site.connected(0, minute_one());
+        for (is_truncated, expected) in [(false, 3), (true, 0)] {
+            let Data::Hotspot(mut hotspot) = hotspot(&["hs1", "hs2"]) else { panic!() };
+            hotspot.is_truncated = is_truncated;
+            read(&mut site, Data::Hotspot(hotspot));
+            let snapshot = Snapshot::new(Reload::first(None, Vec::new()), vec![site.clone().into()]);
+            let text = render(&snapshot, OwnFigures::default(), 0);
+            let count = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
+            let found = ["mikrotik_hotspot_active_users{", "mikrotik_hotspot_logins_total{"].map(count);
+            assert_eq!(found, [expected, 3], "{text}");
+        }
+    }
+
+    #[test]
     fn reserved_names_are_those_of_a_scrape() {
         let types = include_str!("golden.txt").lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let names: Vec<&str> = types.filter_map(|line| line.split(' ').next()).collect();

@@ -105,6 +105,8 @@ fn curve(range: &HistoryRange, series: Series) -> Curve {
         from: range.from_s.into(),
         step: range.resolution.step().as_secs().try_into().unwrap_or(i64::MAX),
         slots: range.slots.iter().map(|slot| slot.figure(series)).collect(),
+        // A sum may be known although no time is.
+        coverage: range.slots.iter().map(|slot| slot.coverage(series).max(f64::EPSILON)).collect(),
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Hotspot {
     pub(super) changed_at: HashMap<Vec<u8>, Moment>,
     /// Measures the traffic of `servers`, from the first whole answer on.
     pub(super) meter: Option<Meter>,
+    /// What was counted since the last whole answer, which may be above what a meter holds.
+    pub(super) unmeasured: Counts,
 }
 
 /// Counts of the events at one server that the agent saw. They never decrease.

@@ -10,11 +10,11 @@ impl Hotspot {
     pub fn families(&self) -> Vec<Family> {
         let mut active = Family::gauge(
             "mikrotik_hotspot_active_users",
-            "Active sessions of a hotspot server. Absent while the hotspot can't be read. The empty server stands \
-             for sessions that name none.",
+            "Active sessions of a hotspot server. Absent while the hotspot can't be read, or some sessions are not kept. \
+             The empty server stands for sessions that name none.",
         );
         let mut sessions: BTreeMap<&str, u32> = BTreeMap::new();
-        for session in &self.sessions {
+        for session in self.sessions.iter().filter(|_| !self.is_truncated) {
             *sessions.entry(self.server_key(session.server())).or_default() += 1;
         }
         for (server, count) in sessions {
@@ -42,7 +42,9 @@ impl Hotspot {
         );
         for (server, counts) in &self.servers {
             let server = || [("server", server)];
-            active.add(server(), 0.0);
+            if !self.is_truncated {
+                active.add(server(), 0.0);
+            }
             logins.add(server(), counts.logins as f64);
             logouts.add(server(), counts.logouts as f64);
             upload.add(server(), counts.upload_bytes as f64);

@@ -206,12 +206,12 @@ impl Hotspot {
     /// What a whole answer completes: the baseline of the traffic, and the window of the rates.
     fn conclude(&mut self, extent: Extent, now: Moment) {
         self.has_baseline |= extent == Extent::Whole && self.discrepancies.is_empty();
-        self.meter = match (self.meter, extent) {
-            (_, Extent::Truncated) => None,
-            (meter, Extent::Part) => meter,
-            (Some(meter), Extent::Whole) => Some(meter.advance((0, 0), Some(now))),
-            (None, Extent::Whole) => Some(Meter::begin(now)),
-        };
+        if extent != Extent::Part {
+            let Counts { upload_bytes, download_bytes, .. } = std::mem::take(&mut self.unmeasured);
+            let measured = |meter: Meter| meter.advance((upload_bytes, download_bytes), Some(now));
+            let whole = self.meter.map_or(Meter::begin(now), measured);
+            self.meter = (extent == Extent::Whole).then_some(whole);
+        }
     }
 
     /// The name in `servers` under which a server is counted.
@@ -313,8 +313,7 @@ impl<'h> SessionTable<'h> {
 
     /// Removes what was removed from the list, and measures all traffic.
     fn finish(self, max_bytes: usize) -> Result<(), Error> {
-        let moved = (self.counted.upload_bytes, self.counted.download_bytes);
-        self.hotspot.meter = self.hotspot.meter.map(|meter| meter.advance(moved, None));
+        self.hotspot.unmeasured = self.hotspot.unmeasured.plus(self.counted);
         let sessions = &mut self.hotspot.sessions;
         let mut at = 0..;
         sessions.retain(|_| at.next().is_some_and(|at| !self.lookup.removed.contains(&at)));

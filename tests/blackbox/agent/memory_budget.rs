@@ -65,6 +65,12 @@ fn router_with_thousands_of_sensors_shows_a_hundred() {
     let why = "only the first 100 sensors are kept";
     assert_eq!(partial(&agent, "awka", "health"), (why.into(), true));
     assert_eq!(partial(&agent, "awka", "hotspot"), (Value::Null, false));
+    for (plugin, expected) in [("health", why.into()), ("resource", Value::Null)] {
+        for form in ["table", "objects"] {
+            let rows = agent.json(&format!("/api/sites/awka/plugins/{plugin}?form={form}"));
+            assert_eq!(rows["partial"], expected, "{plugin} as {form}");
+        }
+    }
     let page = agent.page("/sites/awka");
     assert!(page.contains(why) && page.len() < 64 * 1024, "{} bytes", page.len());
     let line = format!("site=awka plugin=health state=partial msg=\"{why}\"");

@@ -142,7 +142,7 @@ fn damage_is_reported_and_repaired() {
     let agent = given(folder.path()).start();
     let statuses = cookies.each_ref().map(|cookie| status_with(&agent, cookie));
     assert_eq!(statuses.iter().filter(|status| **status == OPEN).count(), 2, "{statuses:?}");
-    assert!(agent.page("/").contains("Some stored data could not be read."));
+    assert!(agent.page("/").contains("Some stored data is not shown."));
     agent.running.assert_logged("bytes are damaged", 1);
     until("it is written", || (!storage(&agent)["writtenAt"].is_null()).then_some(()));
     assert_eq!(storage(&agent)["isSaving"], true);

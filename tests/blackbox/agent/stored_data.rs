@@ -32,22 +32,27 @@ fn given(directory: &Path, write: &str) -> AgentBuilder {
     storage::given(directory).timing("state_write", write).defaults("refresh: \"1s\",")
 }
 
-/// Writes a history with users from two hours to one hour ago.
-fn write_history(directory: &Path) {
+/// Writes a history with users during an hour that begins so many seconds from now.
+fn write_history(directory: &Path, from_now_s: i64) {
     let history = Arc::new(History::new(Clock::system()));
     history.configure(["awka"], 1 << 20, Moment::now());
     let unix_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let start_s = u32::try_from(unix_s / 60 * 60).unwrap() - 7200;
+    let start_s = u32::try_from(unix_s.cast_signed() / 60 * 60 + from_now_s).unwrap();
     for minute in 0..60 {
         let [users, one] = [5.0, 1.0].map(|value| Figure { min: value, avg: value, max: value });
         let slot = Slot::of([(Series::Users, users), (Series::Reachable, one)], Duration::from_secs(60));
-        history.restore("awka", Resolution::Minute, start_s + minute * 60, slot, Moment::now());
+        history.restore("awka", Resolution::Minute, start_s + minute * 60, slot);
     }
     history.complete_restored();
     let reboot = Mark::restored(MarkKind::Reboot, start_s, None);
-    history.restore_marks("awka", &[reboot], Moment::now());
+    history.restore_marks("awka", &[reboot]);
+    save(directory, &history);
+}
+
+/// Restores the history from a directory, and stores it there.
+fn save(directory: &Path, history: &Arc<History>) {
     let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
-    let parts = vec![Arc::new(StoredHistory::new(history)) as _];
+    let parts = vec![Arc::new(StoredHistory::new(history.clone())) as _];
     smol::block_on(async {
         let storage = Storage::open(directory.into(), parts, store, &Timings::default()).await;
         storage.finish().await;
@@ -81,7 +86,7 @@ fn wait_for_present(agent: &Agent) -> (usize, Vec<String>) {
 #[test]
 fn the_history_of_earlier_runs_stays_with_a_gap_of_unknown_time() {
     let folder = tempfile::tempdir().unwrap();
-    write_history(folder.path());
+    write_history(folder.path(), -7200);
     let router = router(Settings::default());
     let given = || given(folder.path(), "1h").site("awka", router.addr(), "");
     // One start is that of this program.
@@ -105,9 +110,33 @@ fn the_history_of_earlier_runs_stays_with_a_gap_of_unknown_time() {
     bytes[40] ^= 1;
     fs::write(&path, bytes).unwrap();
     let agent = given().start();
-    assert!(agent.page("/").contains("Some stored data could not be read."));
+    assert!(agent.page("/").contains("Some stored data is not shown."));
     agent.running.assert_logged("bytes are damaged; everything else was restored", 1);
     assert_eq!(history(&agent).1, marks(3), "one record is lost, which has slots");
+}
+
+#[test]
+fn figures_of_the_future_are_hidden_reported_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    write_history(folder.path(), 86_400);
+    let router = router(Settings::default());
+    let agent = given(folder.path(), "50ms").site("awka", router.addr(), "").start();
+    let is_known = |users: &[Option<f64>]| users[177..].contains(&Some(23.0));
+    let known = || Some(history(&agent)).filter(|(users, _)| is_known(users));
+    let (users, marks) = until("the present is in the history", known);
+    assert!(!users.contains(&Some(5.0)) && !marks.contains(&"reboot".into()), "{users:?} {marks:?}");
+    agent.running.assert_logged("lie in the future, so they are hidden until then", 1);
+    assert!(agent.page("/").contains("lie in the future"));
+    end(agent, "TERM");
+    let history = Arc::new(History::new(Clock::system()));
+    history.configure(["awka"], 1 << 20, Moment::now());
+    save(folder.path(), &history);
+    let minutes = history.stored("awka", Resolution::Minute, 0);
+    let with = |users: f64| {
+        let figures = minutes.iter().filter_map(|minute| minute.slot.figure(Series::Users));
+        figures.filter(|figure| (figure.max - users).abs() < 0.5).count()
+    };
+    assert!(with(5.0) == 60 && with(23.0) > 0, "{minutes:?}");
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub(in crate::http::page) struct Curve {
     /// The length of an interval in seconds, at least 1.
     pub(in crate::http::page) step: i64,
     pub(in crate::http::page) slots: Vec<Option<Figure>>,
+    /// The known part of each interval, from 0 to 1: the weight of its average.
+    pub(in crate::http::page) coverage: Vec<f64>,
 }
 
 impl Curve {
@@ -32,6 +34,14 @@ impl Curve {
         self.slots.iter().enumerate().filter_map(|(index, slot)| Some((self.start_of(index), (*slot)?)))
     }
 
+    /// The known intervals with their starts and coverage.
+    pub(super) fn weighted(&self) -> impl Iterator<Item = (i64, Figure, f64)> {
+        let coverage = self.slots.iter().zip(&self.coverage);
+        let known =
+            coverage.enumerate().filter_map(|(index, (slot, coverage))| Some((index, (*slot)?, coverage)));
+        known.map(|(index, slot, coverage)| (self.start_of(index), slot, *coverage))
+    }
+
     /// The interval with the highest value, and its start.
     pub(super) fn peak(&self) -> Option<(i64, Figure)> {
         self.known().max_by(|(_, a), (_, b)| a.max.total_cmp(&b.max))
@@ -48,14 +58,20 @@ impl Curve {
         let shift = if self.step < DAY { shift } else { 0 };
         let number = |at: i64| (at - shift).div_euclid(step);
         let first = number(self.from);
-        let mut groups: Vec<Vec<Option<Figure>>> = Vec::new();
-        for (index, slot) in self.slots.iter().enumerate() {
-            let group = usize::try_from(number(self.start_of(index)) - first).unwrap_or(0);
-            groups.resize(groups.len().max(group + 1), Vec::new());
-            groups[group].push(*slot);
+        let group = |at: i64| usize::try_from(number(at) - first).unwrap_or(0);
+        let mut groups = vec![
+            Vec::new();
+            self.slots.len().checked_sub(1).map_or(0, |last| group(self.start_of(last)) + 1)
+        ];
+        for (at, slot, coverage) in self.weighted() {
+            groups[group(at)].push((slot, coverage));
         }
+        let known = |group: &Vec<(Figure, f64)>| {
+            group.iter().map(|(_, coverage)| coverage * self.step as f64).sum::<f64>()
+        };
+        let coverage = groups.iter().map(|group| known(group) / step as f64).collect();
         let slots = groups.iter().map(|group| merge(group)).collect();
-        Self { from: first.saturating_mul(step).saturating_add(shift), step, slots }
+        Self { from: first.saturating_mul(step).saturating_add(shift), step, slots, coverage }
     }
 }
 
@@ -68,13 +84,12 @@ fn lengths(step: i64) -> impl Iterator<Item = i64> {
 }
 
 /// Several intervals as one, which has their extremes; none if nothing is known of any.
-fn merge(slots: &[Option<Figure>]) -> Option<Figure> {
-    let known = || slots.iter().flatten();
-    let count = known().count();
-    (count > 0).then(|| Figure {
-        min: known().map(|figure| figure.min).fold(f64::INFINITY, f64::min),
-        avg: known().map(|figure| figure.avg).sum::<f64>() / count as f64,
-        max: known().map(|figure| figure.max).fold(f64::NEG_INFINITY, f64::max),
+fn merge(known: &[(Figure, f64)]) -> Option<Figure> {
+    let weight: f64 = known.iter().map(|(_, coverage)| coverage).sum();
+    (!known.is_empty()).then(|| Figure {
+        min: known.iter().map(|(figure, _)| figure.min).fold(f64::INFINITY, f64::min),
+        avg: known.iter().map(|(figure, coverage)| figure.avg * coverage).sum::<f64>() / weight,
+        max: known.iter().map(|(figure, _)| figure.max).fold(f64::NEG_INFINITY, f64::max),
     })
 }
 
@@ -86,7 +101,9 @@ pub(super) mod tests {
     pub(in crate::http::page::chart) fn curve(from: i64, step: i64, values: &str) -> Curve {
         let slot =
             |value: &str| value.parse().ok().map(|value| Figure { min: value, avg: value, max: value });
-        Curve { from, step, slots: values.split(' ').map(slot).collect() }
+        let slots: Vec<_> = values.split(' ').map(slot).collect();
+        let coverage = slots.iter().map(|slot| f64::from(u8::from(slot.is_some()))).collect();
+        Curve { from, step, slots, coverage }
     }
 
     #[test]
@@ -94,9 +111,14 @@ pub(super) mod tests {
         let merged = curve(300, 300, "1 5 - - - 3 9 7").within(3, 0);
         let slot = |min, avg, max| Some(Figure { min, avg, max });
         // Five minutes to fifteen: 0:05 and 0:10, then 0:15 to 0:25, then 0:30 to 0:40.
-        let expected =
-            Curve { from: 0, step: 900, slots: vec![slot(1., 3., 5.), None, slot(3., 19. / 3., 9.)] };
+        let slots = vec![slot(1., 3., 5.), None, slot(3., 19. / 3., 9.)];
+        let expected = Curve { from: 0, step: 900, slots, coverage: vec![2. / 3., 0., 1.] };
         assert_eq!(merged, expected);
+        let weighted = Curve { coverage: vec![0.25, 1.0], ..curve(0, 300, "8 3") }.within(1, 0);
+        assert_eq!(
+            (weighted.slots[0], weighted.coverage[0]),
+            (slot(3., 4., 8.), 0.625 * 600.0 / weighted.step as f64)
+        );
         assert_eq!(merged.peak(), Some((1800, expected.slots[2].unwrap())));
         assert_eq!(curve(0, 60, "1 2 -").within(3, 0), curve(0, 60, "1 2 -"));
     }
@@ -112,6 +134,6 @@ pub(super) mod tests {
     #[test]
     fn a_curve_without_values_has_no_peak() {
         assert_eq!(curve(0, 60, "- -").peak(), None);
-        assert_eq!(Curve { from: 0, step: 60, slots: vec![] }.within(5, 0).slots, []);
+        assert_eq!(Curve { from: 0, step: 60, slots: vec![], coverage: vec![] }.within(5, 0).slots, []);
     }
 }

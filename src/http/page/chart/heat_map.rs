@@ -6,6 +6,10 @@ use super::curve::Curve;
 use super::local_time::UtcOffset;
 use super::value_scale::{ChartUnit, ValueScale};
 
+/// The known part of an hour of the week from which it has an average, in hours: an hour in which the agent started says
+/// little about it.
+const LEAST_KNOWN: f64 = 0.25;
+
 /// Shades above zero. Class `h0` is the faintest, `h5` the strongest.
 const SHADES: f64 = 5.0;
 
@@ -28,13 +32,13 @@ struct Cell {
 impl HeatMap {
     /// The averages of hourly values; none if nothing is known.
     pub(in crate::http::page) fn new(hours: &Curve, offset: UtcOffset) -> Option<Self> {
-        let mut sums = [[(0.0f64, 0u16); 24]; 7];
-        for (at, slot) in hours.known() {
+        let mut sums = [[(0.0f64, 0.0f64); 24]; 7];
+        for (at, slot, coverage) in hours.weighted() {
             let (weekday, hour) = offset.weekday_and_hour(at);
-            let (sum, count) = &mut sums[weekday][hour];
-            (*sum, *count) = (*sum + slot.avg, *count + 1);
+            let (sum, known) = &mut sums[weekday][hour];
+            (*sum, *known) = (*sum + slot.avg * coverage, *known + coverage);
         }
-        let averages = sums.map(|day| day.map(|(sum, count)| (count > 0).then(|| sum / f64::from(count))));
+        let averages = sums.map(|day| day.map(|(sum, known)| (known >= LEAST_KNOWN).then(|| sum / known)));
         let cells = averages.iter().zip(DAYS).flat_map(|(day, name)| {
             day.iter().zip(0..).filter_map(move |(average, hour)| Some(((*average)?, name, hour)))
         });
@@ -80,6 +84,15 @@ mod tests {
         assert_eq!(shown(1, 0), (5, "15".into()));
         assert_eq!(shown(0, 4), (1, "3".into()));
         assert_eq!(shown(0, 5), (0, String::new()));
+        // An hour that was known for 20 seconds is not the busiest, and weighs little in an average.
+        let mut hours = curve(MONDAY, 3600, "5 90 7");
+        hours.coverage[1] = 20.0 / 3600.0;
+        let map = HeatMap::new(&hours, UtcOffset(0)).unwrap();
+        assert_eq!(map.summary, "busiest Mon 02:00 to 03:00 with 7 users");
+        assert_eq!(map.days[0].1[1].text, "");
+        let mut weeks = curve(MONDAY, 7 * 24 * 3600, "10 20");
+        weeks.coverage[1] = 0.25;
+        assert_eq!(HeatMap::new(&weeks, UtcOffset(0)).unwrap().days[0].1[0].text, "12");
         // Five times this, divided by it, is more than five.
         assert_eq!(HeatMap::new(&curve(MONDAY, 3600, "1.96"), UtcOffset(0)).unwrap().days[0].1[0].shade, 5);
         assert!(HeatMap::new(&curve(MONDAY, 3600, "- -"), UtcOffset(0)).is_none());

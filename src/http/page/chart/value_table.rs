@@ -96,6 +96,7 @@ mod tests {
     fn rows_have_the_values_of_each_curve() {
         let mut users = curve(0, 60, "5 - -");
         users.slots.push(Some(Figure { min: 1.0, avg: 2.5, max: 4.0 }));
+        users.coverage.push(1.0);
         let rate = curve(0, 60, "12300000 - 400000 -");
         let series = [("Users", ChartUnit::Users, &users), ("Download", ChartUnit::Rate, &rate)];
         let table = ValueTable::new(&series, &[], UtcOffset(3600));

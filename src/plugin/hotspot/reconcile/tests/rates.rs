@@ -27,6 +27,27 @@ fn rates(case: &str, steps: &[(Next, Shown)]) {
 
 const NONE: Shown = (None, None);
 
+#[test]
+fn rates_are_not_capped_by_a_long_refresh_or_an_outage() {
+    for (case, seconds, rate) in [
+        ("the default refresh", 30, 4_000_000_000),
+        ("five minutes", 300, 300_000_000),
+        ("a day", 86_400, 800_000_000),
+    ] {
+        // The answer in between is incomplete.
+        let [before, between, after] =
+            [0, seconds / 2, seconds].map(|age| format!("*1 ada M1 {}s {}/0", 3600 + age, rate / 8 * age));
+        let found = [
+            (Polled(&[&before]), NONE),
+            (Silence(seconds / 2 - 2), NONE),
+            (PolledInPart(&[&between]), (Some(rate), None)),
+            (Silence(seconds / 2 - 2), (Some(rate), None)),
+            (Polled(&[&after]), both(rate)),
+        ];
+        rates(case, &found);
+    }
+}
+
 fn both(rate: u64) -> Shown {
     (Some(rate), Some(rate))
 }
