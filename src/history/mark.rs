@@ -53,7 +53,7 @@ impl Mark {
 /// The latest marks of a site: those of earlier runs in the order of their file, then those of this run.
 #[derive(Debug)]
 pub(super) struct Marks {
-    marks: VecDeque<Mark>,
+    entries: VecDeque<Mark>,
     /// The start of this run, in seconds since the Unix epoch.
     start_s: u32,
     capacity: usize,
@@ -62,12 +62,12 @@ pub(super) struct Marks {
 impl Marks {
     /// No marks yet of a run that started at `start_s`.
     pub(super) fn new(capacity: usize, start_s: u32) -> Self {
-        Self { marks: VecDeque::new(), start_s, capacity }
+        Self { entries: VecDeque::new(), start_s, capacity }
     }
 
     /// All marks, in the order in which they became known.
     pub(super) fn all(&self) -> impl Iterator<Item = Mark> {
-        self.marks.iter().map(|mark| {
+        self.entries.iter().map(|mark| {
             // An outage of an earlier run ended with this one, unless the clock is behind.
             let is_over = !mark.is_live && mark.kind == MarkKind::Offline && mark.at_s <= self.start_s;
             Mark { until_s: mark.until_s.or(is_over.then_some(self.start_s)), ..*mark }
@@ -91,14 +91,14 @@ impl Marks {
 
     /// Adds a mark of this run.
     pub(super) fn add(&mut self, kind: MarkKind, at_s: u32) {
-        self.insert(self.marks.len(), Mark { kind, at_s, until_s: None, is_live: true });
+        self.insert(self.entries.len(), Mark { kind, at_s, until_s: None, is_live: true });
     }
 
     /// Replaces the marks of earlier runs.
     pub(super) fn restore(&mut self, marks: impl Iterator<Item = Mark>) {
-        self.marks.retain(|mark| mark.is_live);
+        self.entries.retain(|mark| mark.is_live);
         for mark in marks {
-            self.insert(self.marks.partition_point(|other| !other.is_live), mark);
+            self.insert(self.entries.partition_point(|other| !other.is_live), mark);
         }
     }
 
@@ -106,7 +106,7 @@ impl Marks {
     pub(super) fn end_outage(&mut self, at_s: u32) {
         let is_open =
             |mark: &&mut Mark| mark.is_live && mark.kind == MarkKind::Offline && mark.until_s.is_none();
-        if let Some(outage) = self.marks.iter_mut().rev().find(is_open) {
+        if let Some(outage) = self.entries.iter_mut().rev().find(is_open) {
             outage.until_s = Some(at_s.max(outage.at_s));
         }
     }
@@ -115,7 +115,7 @@ impl Marks {
     pub(super) fn shift(&mut self, by_ms: i64) {
         let moved = |at_s: u32| seconds(i64::from(at_s) * 1000 + by_ms);
         self.start_s = moved(self.start_s);
-        for mark in self.marks.iter_mut().filter(|mark| mark.is_live) {
+        for mark in self.entries.iter_mut().filter(|mark| mark.is_live) {
             mark.at_s = moved(mark.at_s);
             mark.until_s = mark.until_s.map(moved);
         }
@@ -123,28 +123,28 @@ impl Marks {
 
     /// Inserts a mark, and drops the oldest one if there are too many.
     fn insert(&mut self, place: usize, mark: Mark) {
-        let len = self.marks.len();
+        let len = self.entries.len();
         if len < self.capacity {
-            if len == self.marks.capacity() {
-                self.marks.reserve_exact((len / 8 + 8).min(self.capacity - len));
+            if len == self.entries.capacity() {
+                self.entries.reserve_exact((len / 8 + 8).min(self.capacity - len));
             }
-            self.marks.insert(place, mark);
+            self.entries.insert(place, mark);
         } else if let Some(place) = place.checked_sub(1) {
-            self.marks.pop_front();
-            self.marks.insert(place, mark);
+            self.entries.pop_front();
+            self.entries.insert(place, mark);
         }
     }
 
     pub(super) fn resize(&mut self, capacity: usize) {
         self.capacity = capacity;
-        let excess = self.marks.len().saturating_sub(capacity);
-        self.marks.drain(..excess);
-        self.marks.shrink_to(capacity);
+        let excess = self.entries.len().saturating_sub(capacity);
+        self.entries.drain(..excess);
+        self.entries.shrink_to(capacity);
     }
 
     /// Bytes of memory that they take.
     pub(super) fn cost(&self) -> usize {
-        self.marks.capacity() * size_of::<Mark>()
+        self.entries.capacity() * size_of::<Mark>()
     }
 }
 

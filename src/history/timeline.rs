@@ -121,7 +121,9 @@ impl Timeline {
                 }
             }
         }
-        Resolution::ALL.into_iter().for_each(|resolution| self.make_room(resolution));
+        for resolution in Resolution::ALL {
+            self.make_room(resolution);
+        }
     }
 
     /// Moves the slots of this run, which began at `began_ms`, by this time. Each one moves to the slot that contains its

@@ -28,7 +28,9 @@ fn observe(agent: &StoredHistory, seconds: std::ops::Range<u64>, users: f64) {
 /// The agent that follows one which left these records.
 fn restarted(records: &[Vec<u8>]) -> StoredHistory {
     let agent = agent();
-    records.iter().for_each(|record| agent.restore(record, 1).unwrap());
+    for record in records {
+        agent.restore(record, 1).unwrap();
+    }
     agent.restored().unwrap();
     agent
 }
