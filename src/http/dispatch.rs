@@ -284,6 +284,7 @@ mod tests {
     use crate::net::proxy::ProxySettings;
     use crate::plugin::{Data, Hotspot, Plugin, ReadContext, Session};
     use crate::routeros::codepage::Codepage;
+    use crate::routeros::error::{Cause, Error};
     use crate::routeros::wire::Sentence;
     use crate::state::{Reload, SiteState, Store};
 
@@ -336,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_has_all_sessions_by_default() {
+    fn csv_has_all_current_sessions_by_default() {
         let token = "admin-token-01234";
         let http = Http { admin: Some(Secret::new(token.into())), ..Http::default() };
         let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
@@ -353,7 +354,7 @@ mod tests {
             Arc::new(site)
         };
         store.rearrange(|_| (0..25).map(site).collect());
-        let dispatcher = dispatcher(store, http);
+        let dispatcher = dispatcher(store.clone(), http);
         let lines = |path: &str| {
             let response = answer(&dispatcher, Method::Get, path, token);
             assert_eq!(response.status, 200, "{path}");
@@ -361,6 +362,12 @@ mod tests {
         };
         assert_eq!(lines("/api/sessions?format=csv"), 25 * 2001);
         assert_eq!(lines("/api/sessions?format=csv&limit=3"), 3);
+        // The router answers, but not about its sessions: these are old.
+        store.update("s7", |site| site.readings[0].error = Some(Error::new(Cause::QueryTimeout, "")));
+        assert_eq!(lines("/api/sessions?format=csv"), 24 * 2001);
+        let json = answer(&dispatcher, Method::Get, "/api/sessions?limit=1", token).body;
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!((&json["total"], &json["unavailable"]), (&(24 * 2001).into(), &vec!["s7"].into()));
     }
 
     #[test]

@@ -265,6 +265,15 @@ mod tests {
     }
 
     #[test]
+    fn sessions_of_a_failed_refresh_do_not_use_the_license() {
+        let [mut awka, ..] = sites();
+        assert!(awka.license_used().is_some());
+        fail(&mut awka, "hotspot", Cause::QueryTimeout);
+        let license = awka.license().unwrap();
+        assert_eq!((license.used, license.ratio()), (None, None));
+    }
+
+    #[test]
     fn a_hotspot_of_which_sessions_are_not_kept_has_counters_only() {
         let mut site = site("awka");
         site.connected(0, minute_one());

@@ -114,31 +114,6 @@ fn a_hotspot_without_a_pool_has_that_of_its_dhcp_server() {
 }
 
 #[test]
-fn sessions_that_can_not_be_read_are_not_counted() {
-    let router = router(Settings::default());
-    let agent = builder()
-        .defaults("query_timeout: \"1s\", live: false,")
-        .site("awka", router.addr(), "refresh: \"1s\", collect: [\"hotspot\"],")
-        .start()
-        .with_token("admin-token-01234");
-    let ratio = || metric(&agent, "mikrotik_license_users_used_ratio{site=\"awka\"}");
-    let sessions = || agent.json("/api/sessions");
-    site_when(&agent, "awka", "its license is in use", |site| site["capacity"]["license"]["used"] == 23);
-    assert_eq!((ratio(), &sessions()["total"]), (Some(0.115), &json!(23)));
-    // The heartbeats still arrive.
-    router.set_fault(Some(Fault::LargeLost));
-    let site = site_when(&agent, "awka", "its sessions are old", |site| {
-        site["plugins"]["hotspot"]["state"] == "stale"
-    });
-    assert_eq!((&site["state"], &site["capacity"]["license"]["used"]), (&json!("online"), &Value::Null));
-    assert_eq!(ratio(), None);
-    let sessions = sessions();
-    assert_eq!((&sessions["total"], &sessions["unavailable"]), (&json!(0), &json!(["awka"])));
-    let stats = agent.json("/api/hotspot/awka");
-    assert_eq!((&stats["activeUsers"], &stats["error"]["cause"]), (&json!(23), &json!("query_timeout")));
-}
-
-#[test]
 fn an_exhausted_pool_and_a_wrong_clock_are_shown_for_each_version() {
     let faulty = |fault, version: &str, board: &str| {
         let version = version.parse().unwrap();

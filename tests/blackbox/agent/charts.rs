@@ -40,8 +40,7 @@ fn a_site_shows_charts_and_a_table_with_the_values_of_the_history() {
     let availability = agent.json("/api/sites/awka/availability");
     assert_eq!(availability["24h"]["share"], 1.0);
     assert_eq!(parts(&page, "<dt>24 hours</dt><dd>", " <")[0], "100 %");
-    let busiest = parts(&page, "<h3 id=\"busy\">", "</h3>")[0];
-    assert!(busiest.ends_with("with 23 users</small>"), "{busiest}");
+    assert!(!page.contains("<h3 id=\"busy\">"), "some seconds are not a busy hour: {page}");
 }
 
 #[test]
