@@ -2,11 +2,14 @@ use super::*;
 use crate::plugin::Plugin;
 use crate::state::{Reload, SiteState};
 
+/// The difference of the sites' time from UTC, in seconds.
+const OFFSET_S: i32 = 3600;
+
 fn totals(day: i64, upload_bytes: u64) -> DayTotals {
     let counts = Counts { upload_bytes, logins: 3, ..Counts::default() };
     DayTotals {
         day,
-        utc_offset_s: Some(3600),
+        utc_offset_s: Some(OFFSET_S),
         counts,
         peak_users: 9,
         peak_at: Duration::from_millis(1 << 40),
@@ -14,7 +17,8 @@ fn totals(day: i64, upload_bytes: u64) -> DayTotals {
 }
 
 fn today() -> i64 {
-    i64::try_from(Clock::system().unix(Moment::now()).as_secs()).unwrap().div_euclid(DAY_S)
+    let unix_s = i64::try_from(Clock::system().unix(Moment::now()).as_secs()).unwrap();
+    (unix_s + i64::from(OFFSET_S)).div_euclid(DAY_S)
 }
 
 /// The storage of a process with these sites, after it has read this file.
