@@ -213,13 +213,17 @@ fn after(runs: &[Run], is_killed: bool) -> StoredHistory {
 #[test]
 fn slots_and_marks_survive_a_clock_that_is_wrong() {
     let month = 20 * DAY;
-    let cases: [(&str, &[Run]); 9] = [
+    let cases: [(&str, &[Run]); 10] = [
         ("a restart", &[(0, 0, 600, None), (11 * HOUR, 0, 30, None)]),
         ("hours behind", &[(0, 0, 600, None), (11 * HOUR, -5 * HOUR, 30, Some(10))]),
         ("weeks behind", &[(0, 0, 2880, None), (50 * HOUR, -month, 30, Some(10)), (51 * HOUR, 0, 30, None)]),
         (
             "years behind, and restarted in this state",
             &[(0, 0, 300, None), (6 * HOUR, -1000 * DAY, 15, None), (7 * HOUR, -1000 * DAY, 90, Some(7))],
+        ),
+        (
+            "years behind to its end, then right",
+            &[(0, 0, 300, None), (6 * HOUR, -1000 * DAY, 15, None), (7 * HOUR, 0, 30, None)],
         ),
         ("in 1970", &[(0, 0, 300, None), (6 * HOUR, -NOVEMBER - 6 * HOUR, 90, Some(7))]),
         (
