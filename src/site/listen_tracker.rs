@@ -13,6 +13,10 @@ use crate::routeros::rows::Rows;
 /// changes than that.
 const MAX_MISSED: usize = 3;
 
+/// A `listen` that the router has ended more often than this over one connection begins again with the next refresh only,
+/// because each time everything is read.
+const MAX_ENDED: usize = 3;
+
 /// The `listen` of one connection. It begins just before the plugin is queried, so that there is no gap; its changes
 /// wait until the answer has arrived.
 pub(super) struct ListenTracker {
@@ -25,6 +29,8 @@ pub(super) struct ListenTracker {
     reported: usize,
     /// Answers with changes that it did not report.
     missed: usize,
+    /// How often the router has ended it.
+    ended: usize,
 }
 
 enum ListenState {
@@ -47,7 +53,7 @@ fn followed(config: &config::Site) -> Option<(String, Command)> {
 impl ListenTracker {
     pub(super) fn new(config: &config::Site) -> Self {
         let (site, plugin) = (config.key.clone(), followed(config));
-        Self { site, plugin, state: ListenState::Off, reported: 0, missed: 0 }
+        Self { site, plugin, state: ListenState::Off, reported: 0, missed: 0, ended: 0 }
     }
 
     /// Applies another configuration. Returns whether another plugin is followed, or another `listen` of it: it begins
@@ -89,9 +95,9 @@ impl ListenTracker {
             .filter(|_| matches!(self.state, ListenState::On(_)))
     }
 
-    /// Whether the router has ended the `listen`, so that changes are missed until it begins again.
+    /// Whether the router has ended the `listen`, so that changes are missed until it begins again, which is worthwhile.
     pub(super) fn has_ended(&self) -> bool {
-        matches!(self.state, ListenState::Ended) && self.plugin.is_some()
+        matches!(self.state, ListenState::Ended) && self.plugin.is_some() && self.ended <= MAX_ENDED
     }
 
     /// Waits until there are changes to apply.
@@ -115,6 +121,7 @@ impl ListenTracker {
             }
             Err(error) => {
                 self.state = if matches!(self.state, ListenState::On(_)) {
+                    self.ended += 1;
                     ListenState::Ended
                 } else {
                     ListenState::Off
@@ -149,7 +156,6 @@ impl ListenTracker {
     pub(super) fn answered(&mut self, missed: bool) {
         self.state = match std::mem::replace(&mut self.state, ListenState::Off) {
             ListenState::Begun(listen) => ListenState::On(listen),
-            ListenState::Ended => ListenState::Off,
             state => state,
         };
         self.missed += usize::from(missed);

@@ -1,11 +1,11 @@
 //! A `listen` that ends, or reports changes before the first print: no session is lost or counted twice.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use phsweb_agent::routeros::wire::Sentence;
 use serde_json::json;
 
-use super::agent::{Agent, AgentBuilder, throughout};
+use super::agent::{Agent, AgentBuilder, throughout, until};
 use super::peer::Peer;
 
 /// Long enough for some refreshes.
@@ -33,6 +33,12 @@ fn other(path: &str, tag: &str) -> Vec<Sentence> {
 fn agent(peer: &Peer) -> Agent {
     let times = "refresh: \"1s\", query_timeout: \"500ms\",";
     AgentBuilder::default().defaults(times).site("awka", peer.address, "collect: [\"hotspot\"]").start()
+}
+
+/// An agent that refreshes once an hour, and asks for the uptime in between.
+fn hourly(peer: &Peer) -> Agent {
+    let given = AgentBuilder::default().defaults("refresh: \"1h\",").timing("heartbeat", "200ms");
+    given.site("awka", peer.address, "collect: [\"hotspot\"]").start()
 }
 
 /// Waits until the site shows these numbers of sessions, logins and logouts, which must then stay.
@@ -123,8 +129,37 @@ fn listen_that_was_interrupted_begins_again_long_before_the_next_refresh() {
         }
         path => other(path, tag),
     });
-    let given = AgentBuilder::default().defaults("refresh: \"1h\",").timing("heartbeat", "200ms");
-    let agent = given.site("awka", peer.address, "collect: [\"hotspot\"]").start();
+    let agent = hourly(&peer);
     let stats = agent.stats_when("awka", "the login is shown", |stats| stats["activeUsers"] == 1);
     assert_eq!(stats["logins"], json!(1));
+}
+
+/// The router interrupts each `listen` at the heartbeat that follows its refresh.
+#[test]
+fn listen_that_is_always_interrupted_begins_again_a_few_times() {
+    let (listens, heartbeats) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let (begun, beats) = (listens.clone(), heartbeats.clone());
+    let peer = Peer::answering(move |path, tag| match path {
+        LISTEN => {
+            begun.lock().unwrap().push(tag.to_string());
+            Vec::new()
+        }
+        ACTIVE => vec![sentence(&["!done", tag])],
+        "/system/resource/print" => {
+            let (listens, mut beats) = (begun.lock().unwrap(), beats.lock().unwrap());
+            beats.push(listens.len());
+            let listen: &String = listens.last().unwrap();
+            let ended =
+                vec![sentence(&["!trap", listen, "=message=interrupted"]), sentence(&["!done", listen])];
+            // The first one is a part of the refresh.
+            let is_second = beats.iter().filter(|count| **count == listens.len()).count() == 2;
+            [if is_second { ended } else { Vec::new() }, other(path, tag)].concat()
+        }
+        path => other(path, tag),
+    });
+    let _agent = hourly(&peer);
+    until("the listen has ended for good", || (listens.lock().unwrap().len() == 4).then_some(()));
+    let seen = heartbeats.lock().unwrap().len();
+    until("there are more heartbeats", || (heartbeats.lock().unwrap().len() > seen + 5).then_some(()));
+    assert_eq!(listens.lock().unwrap().len(), 4);
 }
