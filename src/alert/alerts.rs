@@ -166,7 +166,10 @@ impl Alerts {
             let quiet = quiet.as_ref()?;
             evaluator.evaluate_agent(snapshot, table, now);
             let local = now.local(evaluator.utc_offset);
-            table.advance(quiet.iter().any(|hours| local.is_some_and(|local| hours.contains(local))), now)
+            let is_quiet = quiet.iter().any(|hours| local.is_some_and(|local| hours.contains(local)));
+            let mut notification = table.advance(is_quiet, now)?;
+            notification.alerts.iter_mut().for_each(|alert| alert.keep_dates(now));
+            Some(notification)
         })
     }
 

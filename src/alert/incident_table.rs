@@ -107,9 +107,9 @@ impl IncidentTable {
         if !self.uplink.is_any_reachable()
             && let Some(incident) = find(&mut self.incidents, UPLINK, false, now.tick)
         {
-            is_uplink_lost = incident.present.is_some();
-            // Until the verdict, it is unknown.
-            incident.set_known(is_uplink_lost && incident.unknown.is_none(), now.tick);
+            // Until the verdict, it is unknown, also after a restart.
+            is_uplink_lost = incident.present.is_some() && incident.unknown.is_none();
+            incident.set_known(is_uplink_lost, now.tick);
         }
         let mut lost = None;
         for (site, incidents) in &mut self.incidents {

@@ -1,8 +1,11 @@
 //! A record of an alert: what the list of alerts shows and what is announced; and its form in JSON.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::time::{AlertTime, Tick};
+use crate::clock::rfc3339;
 
 /// An alert at a moment of its life.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +33,10 @@ pub struct AlertRecord {
     /// Whether it has no end, or ended before it was sent as firing.
     #[serde(default)]
     pub is_brief: bool,
+    /// When it began and ended, in seconds since the Unix epoch, if the clock was set when it was announced. After a
+    /// restart with a clock that is behind, the ticks have other dates.
+    #[serde(default)]
+    pub dated: Option<(u64, Option<u64>)>,
 }
 
 /// An alert with its dates. Serialized, it is an element of `alerts` in the JSON of a webhook.
@@ -73,16 +80,31 @@ impl AlertRecord {
         if self.until.is_some() { AlertState::Resolved } else { AlertState::Firing }
     }
 
+    /// Keeps its dates, if the clock is set.
+    pub(super) fn keep_dates(&mut self, now: AlertTime) {
+        let seconds = |tick| now.unix_of(tick).as_secs();
+        self.dated = now.is_dated().then(|| (seconds(self.since), self.until.map(seconds)));
+    }
+
+    /// When it began and ended, since the Unix epoch.
+    pub fn dates(&self, now: AlertTime) -> (Duration, Option<Duration>) {
+        match self.dated {
+            Some((since, until)) => (Duration::from_secs(since), until.map(Duration::from_secs)),
+            None => (now.unix_of(self.since), self.until.map(|until| now.unix_of(until))),
+        }
+    }
+
     /// The alert with its dates.
     pub fn alert(&self, now: AlertTime) -> Alert {
+        let (since, until) = self.dates(now);
         Alert {
             id: self.id.clone(),
             kind: self.kind.clone(),
             site: self.site.clone(),
             name: self.name.clone(),
             state: self.state(),
-            since: now.date(self.since),
-            until: self.until.map(|until| now.date(until)),
+            since: rfc3339(since),
+            until: until.map(rfc3339),
             value: self.value,
             message: self.message.clone(),
             hint: self.hint.clone(),

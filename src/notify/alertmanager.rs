@@ -64,6 +64,11 @@ impl FiringAlerts {
         &self.0
     }
 
+    /// Whether the server has this alert as firing.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.0.iter().any(|alert| alert.id == id)
+    }
+
     /// All of them as a message, unless there is none.
     pub(super) fn message(&self) -> Option<Notification> {
         let alerts = self.0.clone();
@@ -83,14 +88,15 @@ fn posted(alert: &AlertRecord, now: AlertTime, resend: Duration) -> Value {
         "labels": {"alertname": alert.kind, "severity": severity, "id": alert.id},
         "annotations": {"summary": alert.message},
     });
-    let ended = alert.until.filter(|_| !alert.is_brief);
+    let (began, ended) = alert.dates(now);
+    let ended = ended.filter(|_| !alert.is_brief);
     let fires = if alert.is_brief { PASSED_FIRES } else { resend * MISSED_RESENDS };
     // Without dates Alertmanager uses its own clock, and its `resolve_timeout`.
-    if now.is_dated() {
-        posted["startsAt"] = now.date(alert.since).into();
+    if now.is_dated() || alert.dated.is_some() {
+        posted["startsAt"] = rfc3339(began).into();
     }
     if now.is_dated() || ended.is_some() {
-        posted["endsAt"] = rfc3339(ended.map_or(now.unix + fires, |ended| now.unix_of(ended))).into();
+        posted["endsAt"] = rfc3339(ended.unwrap_or(now.unix + fires)).into();
     }
     for (group, name, value) in [
         ("labels", "site", alert.site.as_deref()),
@@ -151,6 +157,7 @@ mod tests {
     fn what_has_passed_fires_for_a_while_and_dates_follow_the_clock() {
         let (firing, resolved) = (firing("SiteDown", "awka"), resolved("SiteDown", "awka"));
         let began = Some("2026-05-31T09:54:33Z");
+        let dated = AlertRecord { dated: Some((1_780_221_273, Some(1_780_221_600))), ..resolved.clone() };
         for (alert, now, expected) in [
             (firing.clone(), now(), (began, Some("2026-05-31T09:58:33Z"))),
             (resolved.clone(), now(), (began, Some("2026-05-31T10:00:00Z"))),
@@ -159,6 +166,7 @@ mod tests {
             // Alertmanager would resolve what ended in 1970.
             (firing.clone(), undated(), (None, None)),
             (brief(resolved.clone()), undated(), (None, None)),
+            (dated, undated(), (began, Some("2026-05-31T10:00:00Z"))),
             (resolved.clone(), undated(), (None, Some("1970-01-01T00:07:07Z"))),
         ] {
             let posted = &posts(&message("t", "x", vec![alert]), now)[0];

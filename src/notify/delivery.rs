@@ -79,7 +79,8 @@ impl ChannelState {
     pub(super) fn push(&self, message: Arc<Notification>) {
         let mut content = self.lock();
         content.log.record(&message, DeliveryResult::Queued);
-        let dropped = content.queue.push(message);
+        let Content { queue, firing, .. } = &mut *content;
+        let dropped = queue.push(message, |id| firing.has(id));
         content.revision += 1;
         for message in &dropped {
             content.log.record(message, DeliveryResult::Dropped);

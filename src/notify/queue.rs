@@ -32,16 +32,21 @@ impl DeliveryQueue {
     pub(super) fn restored(messages: Vec<Notification>, dropped: u64) -> Self {
         let mut queue = Self { dropped, ..Self::default() };
         for message in messages {
-            queue.push(Arc::new(message));
+            // They are as they were saved.
+            queue.push(Arc::new(message), |_| true);
         }
         queue
     }
 
     /// Adds a message. Returns those that are dropped because the queue is full. An alert that ends before the server got it as
-    /// firing is brief for this server.
-    pub(super) fn push(&mut self, mut message: Arc<Notification>) -> Vec<Arc<Notification>> {
+    /// firing is brief for this server, which `has` those with these ids.
+    pub(super) fn push(
+        &mut self,
+        mut message: Arc<Notification>,
+        has: impl Fn(&str) -> bool,
+    ) -> Vec<Arc<Notification>> {
         let queued = self.messages.iter().flat_map(|message| &message.alerts);
-        let firing = queued.filter(|alert| alert.until.is_none());
+        let firing = queued.filter(|alert| alert.until.is_none() && !has(&alert.id));
         let waiting: HashSet<&str> = firing.map(|alert| &*alert.id).collect();
         let ends = |alert: &AlertRecord| alert.until.is_some() && waiting.contains(&*alert.id);
         if message.alerts.iter().any(ends) {
@@ -120,7 +125,7 @@ fn size(message: &Notification) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::samples::message;
+    use crate::notify::samples::{firing, message, resolved};
 
     fn queue(count: usize) -> DeliveryQueue {
         let messages = (0..count).map(|n| message(&n.to_string(), "", vec![])).collect();
@@ -153,7 +158,7 @@ mod tests {
         let first = full.next().unwrap().clone();
         assert_eq!(first.title, "3");
         // The message that is being sent is dropped meanwhile.
-        full.push(Arc::new(message("new", "", vec![])));
+        full.push(Arc::new(message("new", "", vec![])), |_| false);
         full.delivered(&first);
         assert_eq!((full.messages().len(), full.next().unwrap().title.as_str()), (MAX_QUEUED, "4"));
     }
@@ -162,9 +167,9 @@ mod tests {
     fn long_messages_are_bounded_by_their_size() {
         let long = |title: &str| Arc::new(message(title, &"x".repeat(MAX_QUEUED_BYTES / 2), vec![]));
         let mut some = queue(3);
-        some.push(long("a"));
+        some.push(long("a"), |_| false);
         assert_eq!((titles(&some), some.dropped()), (vec!["0", "1", "2", "a"], 0));
-        some.push(long("b"));
+        some.push(long("b"), |_| false);
         assert_eq!((titles(&some), some.dropped()), (vec!["b"], 4));
     }
 
@@ -194,10 +199,22 @@ mod tests {
         assert_eq!((all.messages().len(), all.dropped()), (0, 1));
         // The server refuses all from then on: a setting of the channel is wrong.
         for title in ["2", "3"] {
-            all.push(Arc::new(message(title, "", vec![])));
+            all.push(Arc::new(message(title, "", vec![])), |_| false);
             assert_eq!(run(&mut all, &["2", "3"], 99), [""; 0]);
         }
         assert_eq!((titles(&all), all.dropped()), (vec!["2", "3"], 1));
+    }
+
+    #[test]
+    fn an_alert_that_ends_before_the_server_got_it_is_brief() {
+        for has in [false, true] {
+            let mut all = queue(0);
+            for alert in [firing("SiteDown", "awka"), resolved("SiteDown", "awka")] {
+                all.push(Arc::new(message("t", "", vec![alert])), |_| has);
+            }
+            let briefs = all.messages().map(|message| message.alerts[0].is_brief).collect::<Vec<_>>();
+            assert_eq!(briefs, [false, !has]);
+        }
     }
 
     #[test]
