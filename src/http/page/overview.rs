@@ -13,7 +13,7 @@ use crate::http::api::View;
 use crate::http::context::Context;
 use crate::http::message::Response;
 use crate::http::sort_key::SortOrder;
-use crate::plugin::{Counts, Data, Rates};
+use crate::plugin::{Counts, Rates};
 use crate::state::{ConnectionState, SiteState};
 
 /// Names of offline sites among the totals. The others are in the list below.
@@ -98,7 +98,7 @@ impl<'p> Totals<'p> {
             connecting: sites().filter(|site| site.connection == ConnectionState::Connecting).count(),
             offline: sites().filter(|site| site.is_offline()).map(|site| site.name.as_str()).collect(),
             users: sites()
-                .filter_map(|site| site.current(Data::hotspot))
+                .filter_map(SiteState::hotspot_now)
                 .map(|hotspot| hotspot.sessions.len())
                 .reduce(usize::saturating_add)
                 .map(grouped),
