@@ -104,7 +104,6 @@ fn an_outage_is_reported_with_its_cause_and_hint() {
         alert.alert(agent.alerts.now()),
         "its dates stay if the clock is set back"
     );
-    let alert = &notification.alerts[0];
     assert_eq!(alert.message, "A is offline: connection refused (h:8728)");
     assert_eq!(
         (&*alert.kind, alert.site.as_deref(), alert.name.as_deref()),
