@@ -12,6 +12,7 @@ use super::agent::{AgentBuilder, TIMEOUT, throughout, until};
 use super::browser::Browser;
 use super::reloading_agent::{ReloadingAgent, WriteMethod, logins_and_connections};
 use super::router;
+use crate::support::address::listen_everywhere;
 
 const HERE: [u8; 4] = [127, 0, 0, 1];
 
@@ -148,8 +149,8 @@ fn the_listener_is_rebound_and_connections_stay() {
     assert_eq!(agent.config()["error"], serde_json::Value::Null);
 
     // An address in use: the listener stays, and is rebound once the address is free.
-    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let second = taken.local_addr().unwrap();
+    let taken = listen_everywhere();
+    let second = SocketAddr::from(([127, 0, 0, 1], taken.local_addr().unwrap().port()));
     agent.write("sites.ron", &at(second, &given), WriteMethod::InPlace);
     let message = agent.wait_for_file_error("http.listen: can't listen at");
     assert!(message.contains(&second.to_string()), "{message}");
