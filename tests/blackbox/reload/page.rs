@@ -187,8 +187,11 @@ fn the_listener_is_rebound_and_connections_stay() {
 fn the_address_is_not_released_repeatedly_for_one_that_stays_in_use() {
     let router = router(Settings::default());
     let given = given(&router, "");
-    let agent = ReloadingAgent::start(&given);
-    let first = agent.address;
+    let mut agent = ReloadingAgent::start(&given);
+    let first = SocketAddr::from(([127, 0, 0, 1], listen_everywhere().local_addr().unwrap().port()));
+    agent.write("sites.ron", &at(first, &given), WriteMethod::InPlace);
+    agent.running.line(&format!("The page is at http://{first}"));
+    agent.agent.address = first;
     // Another process blocks the new address, too.
     let other = TcpListener::bind(("127.0.0.2", first.port())).unwrap();
     let everywhere = SocketAddr::from(([0, 0, 0, 0], first.port()));
