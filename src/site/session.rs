@@ -234,8 +234,8 @@ impl<'c> SiteSession<'c> {
     }
 
     /// Queries the plugins that are due in one write, together with a heartbeat, which even a router that prints slowly
-    /// answers in time; `resource` is one. Only an error of the connection is returned; an error of a plugin goes to its reading. Returns
-    /// whether the plugin that is followed has a discrepancy, if it was read.
+    /// answers in time; `resource` is one. Only an error of the connection is returned; an error of a plugin goes to its
+    /// reading. Returns whether the plugin that is followed has a discrepancy, if it was read.
     async fn refresh(&mut self, mut due: Vec<Plugin>) -> Result<Option<bool>, Error> {
         let asked_at = Moment::now();
         // A new connection queries them again: the router may have been upgraded meanwhile.
