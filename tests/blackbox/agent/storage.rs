@@ -63,6 +63,7 @@ fn a_second_agent_leaves_the_directory_alone() {
     let first = given(folder.path()).start();
     log_in(&first);
     let file = || fs::read(folder.path().join("logins")).unwrap();
+    until("the login is stored", || folder.path().join("logins").exists().then_some(()));
     let before = file();
     let second = given(folder.path()).start();
     wait_for_problem(&second, "another agent uses this directory");
