@@ -27,6 +27,11 @@ impl RestoredSlots {
         if index > self.began { self.future.get(index) } else { self.past.get(index) }
     }
 
+    /// The index of the last slot by date, if there is one.
+    pub(super) fn last(&self) -> Option<i64> {
+        self.future.last().or(self.past.last())
+    }
+
     /// The slots with their indexes, in the order of their dates.
     pub(super) fn iter(&self) -> impl Iterator<Item = (i64, &Slot)> {
         self.past.iter().chain(self.future.iter())

@@ -73,6 +73,11 @@ impl Ring {
         (!self.slots.is_empty()).then_some(self.first)
     }
 
+    /// The index of the last slot, if there is one.
+    pub(super) fn last(&self) -> Option<i64> {
+        Some(self.first()? + i64::try_from(self.slots.len()).unwrap_or(0) - 1)
+    }
+
     pub(super) fn get(&self, index: i64) -> Option<&Slot> {
         self.slots.get(usize::try_from(index.checked_sub(self.first)?).ok()?)
     }

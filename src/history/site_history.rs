@@ -219,11 +219,9 @@ impl SiteHistory {
 
     /// The start of the last slot of earlier runs, in seconds since the Unix epoch, if it lies in the future.
     pub(super) fn future_s(&self, now: Moment) -> Option<u32> {
-        let last = |resolution: Resolution| {
-            Some(seconds(self.timeline.last_restored(resolution)? * resolution.step_ms()))
-        };
+        let last = |of: Resolution| Some(self.timeline.last_restored(of)? * of.step_ms());
         let now_s = seconds(self.date_ms(now));
-        Resolution::ALL.into_iter().filter_map(last).max().filter(|last_s| *last_s > now_s)
+        Resolution::ALL.into_iter().filter_map(last).max().map(seconds).filter(|last_s| *last_s > now_s)
     }
 
     /// All marks, in the order in which they became known.

@@ -103,7 +103,7 @@ impl Timeline {
 
     /// The index of the last slot of earlier runs.
     pub(super) fn last_restored(&self, resolution: Resolution) -> Option<i64> {
-        self.restored[resolution as usize].iter().map(|(index, _)| index).last()
+        self.restored[resolution as usize].last()
     }
 
     /// Computes restored slots that were not finished from finer ones, if these know more.
