@@ -18,10 +18,10 @@ pub(super) fn listed_sessions<'s>(
     site: &'s SiteState,
     hotspot: &'s Hotspot,
 ) -> impl Iterator<Item = ListedSession<'s>> {
-    let (devices, has_rates) = (device_names(site), site.has_rates());
+    let (devices, is_hotspot_current) = (device_names(site), site.is_hotspot_current());
     hotspot.sessions.iter().map(move |session| ListedSession {
         session,
         device: device_of(&devices, session.mac()),
-        rates: session.rates().filter(|_| has_rates),
+        rates: session.rates().filter(|_| is_hotspot_current),
     })
 }

@@ -13,8 +13,8 @@ impl SiteState {
         self.current(Data::hotspot)?.rates()
     }
 
-    /// Whether the last refresh of the hotspot succeeded, so that its rates and those of its sessions are current.
-    pub fn has_rates(&self) -> bool {
+    /// Whether the last refresh of the hotspot succeeded, so that its sessions and all rates are current.
+    pub fn is_hotspot_current(&self) -> bool {
         self.current(Data::hotspot).is_some()
     }
 

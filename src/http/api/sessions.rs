@@ -138,7 +138,7 @@ pub(in crate::http) fn list(context: &Context) -> Result<Response, Response> {
             sessions: Rows { view, rows: shown },
             total,
             next: shown.last().filter(|_| end < rows.len()).map(FoundSession::cursor),
-            unavailable: keys(|site| site.current(Data::hotspot).is_none()),
+            unavailable: keys(|site| !site.is_hotspot_current()),
             partial: keys(is_partial),
         };
         json_within(&json, most)
@@ -146,8 +146,7 @@ pub(in crate::http) fn list(context: &Context) -> Result<Response, Response> {
 }
 
 fn is_partial(site: &SiteState) -> bool {
-    site.current(Data::hotspot).is_some()
-        && site.hotspot_reading().is_some_and(|reading| reading.partial.is_some())
+    site.is_hotspot_current() && site.hotspot_reading().is_some_and(|reading| reading.partial.is_some())
 }
 
 /// The sessions of a site that are known to be active now, and that contain a text, which is in lower case.

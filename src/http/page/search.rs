@@ -12,7 +12,6 @@ use crate::http::api::find_sessions;
 use crate::http::context::Context;
 use crate::http::listed_session::ListedSession;
 use crate::http::message::Response;
-use crate::plugin::Data;
 use crate::state::SiteState;
 
 /// The parameter with which the confirmation of a kick keeps the text of a search.
@@ -63,8 +62,7 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let mut found: Vec<(&SiteState, ListedSession)> =
         sites().flat_map(|site| find_sessions(site, &search).map(move |session| (site, session))).collect();
     found.sort_by_cached_key(|(site, listed)| (listed.session.user().to_lowercase(), &site.name));
-    let unknown =
-        sites().filter(|site| site.hotspot_reading().is_some() && site.current(Data::hotspot).is_none());
+    let unknown = sites().filter(|site| site.hotspot_reading().is_some() && !site.is_hotspot_current());
     Ok(render(&SearchPage {
         layout: Layout { search: Some(text.clone()), ..context.layout() },
         generation: context.snapshot.generation,

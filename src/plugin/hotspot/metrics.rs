@@ -13,11 +13,11 @@ impl Hotspot {
             "Active sessions of a hotspot server. Absent while the hotspot can't be read, or some sessions are not kept. \
              The empty server stands for sessions that name none.",
         );
-        let mut sessions: BTreeMap<&str, u32> = BTreeMap::new();
-        for session in self.sessions.iter().filter(|_| !self.is_truncated) {
+        let mut sessions: BTreeMap<&str, u32> = self.servers.keys().map(|server| (&**server, 0)).collect();
+        for session in &self.sessions {
             *sessions.entry(self.server_key(session.server())).or_default() += 1;
         }
-        for (server, count) in sessions {
+        for (server, count) in sessions.into_iter().filter(|_| !self.is_truncated) {
             active.add([("server", server)], count.into());
         }
         let configured = Family::gauge(
@@ -42,9 +42,6 @@ impl Hotspot {
         );
         for (server, counts) in &self.servers {
             let server = || [("server", server)];
-            if !self.is_truncated {
-                active.add(server(), 0.0);
-            }
             logins.add(server(), counts.logins as f64);
             logouts.add(server(), counts.logouts as f64);
             upload.add(server(), counts.upload_bytes as f64);

@@ -31,15 +31,13 @@ impl Curve {
 
     /// The known intervals with their starts.
     pub(super) fn known(&self) -> impl DoubleEndedIterator<Item = (i64, Figure)> {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| Some((self.start_of(index), (*slot)?)))
+        self.weighted().map(|(at, slot, _)| (at, slot))
     }
 
     /// The known intervals with their starts and coverage.
-    pub(super) fn weighted(&self) -> impl Iterator<Item = (i64, Figure, f64)> {
-        let coverage = self.slots.iter().zip(&self.coverage);
-        let known =
-            coverage.enumerate().filter_map(|(index, (slot, coverage))| Some((index, (*slot)?, coverage)));
-        known.map(|(index, slot, coverage)| (self.start_of(index), slot, *coverage))
+    pub(super) fn weighted(&self) -> impl DoubleEndedIterator<Item = (i64, Figure, f64)> {
+        let slots = self.slots.iter().zip(&self.coverage).enumerate();
+        slots.filter_map(|(index, (slot, coverage))| Some((self.start_of(index), (*slot)?, *coverage)))
     }
 
     /// The interval with the highest value, and its start.
@@ -59,17 +57,12 @@ impl Curve {
         let number = |at: i64| (at - shift).div_euclid(step);
         let first = number(self.from);
         let group = |at: i64| usize::try_from(number(at) - first).unwrap_or(0);
-        let mut groups = vec![
-            Vec::new();
-            self.slots.len().checked_sub(1).map_or(0, |last| group(self.start_of(last)) + 1)
-        ];
+        let count = self.slots.len().checked_sub(1).map_or(0, |last| group(self.start_of(last)) + 1);
+        let mut groups = vec![Vec::new(); count];
         for (at, slot, coverage) in self.weighted() {
             groups[group(at)].push((slot, coverage));
         }
-        let known = |group: &Vec<(Figure, f64)>| {
-            group.iter().map(|(_, coverage)| coverage * self.step as f64).sum::<f64>()
-        };
-        let coverage = groups.iter().map(|group| known(group) / step as f64).collect();
+        let coverage = groups.iter().map(|group| weight(group) * self.step as f64 / step as f64).collect();
         let slots = groups.iter().map(|group| merge(group)).collect();
         Self { from: first.saturating_mul(step).saturating_add(shift), step, slots, coverage }
     }
@@ -83,12 +76,16 @@ fn lengths(step: i64) -> impl Iterator<Item = i64> {
     minutes.into_iter().chain(hours).chain(days).filter(move |length| length % step == 0)
 }
 
+/// The known part of several intervals, in intervals.
+fn weight(known: &[(Figure, f64)]) -> f64 {
+    known.iter().map(|(_, coverage)| coverage).sum()
+}
+
 /// Several intervals as one, which has their extremes; none if nothing is known of any.
 fn merge(known: &[(Figure, f64)]) -> Option<Figure> {
-    let weight: f64 = known.iter().map(|(_, coverage)| coverage).sum();
     (!known.is_empty()).then(|| Figure {
         min: known.iter().map(|(figure, _)| figure.min).fold(f64::INFINITY, f64::min),
-        avg: known.iter().map(|(figure, coverage)| figure.avg * coverage).sum::<f64>() / weight,
+        avg: known.iter().map(|(figure, coverage)| figure.avg * coverage).sum::<f64>() / weight(known),
         max: known.iter().map(|(figure, _)| figure.max).fold(f64::NEG_INFINITY, f64::max),
     })
 }
