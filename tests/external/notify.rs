@@ -1,11 +1,10 @@
 //! Messages to channels, received by Python's HTTP server over TLS, and by Alertmanager.
 
-use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::io::{BufRead, BufReader, Lines};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use phsweb_agent::alert::{AlertRecord, AlertTime, Notification, Tick};
@@ -21,6 +20,7 @@ use tempfile::TempDir;
 use super::agent::{AgentBuilder, TIMEOUT, until};
 use super::router;
 use crate::support::address::unique_host;
+use crate::support::webhook::{Message, webhook};
 
 /// The key that the receiver checks signatures with.
 const KEY: &str = "hmac-key-0123456789";
@@ -182,36 +182,10 @@ fn telegram_is_reached_through_a_proxy() {
     assert!(!error.contains(TOKEN), "{error}");
 }
 
-/// A server that accepts all messages, and their bodies.
-fn webhook() -> (SocketAddr, mpsc::Receiver<Vec<u8>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let (sender, messages) = mpsc::channel();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = BufReader::new(stream.unwrap());
-            let (mut length, mut line) = (0, String::new());
-            while stream.read_line(&mut line).unwrap() > 2 {
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-                line.clear();
-            }
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body).unwrap();
-            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            stream.get_mut().write_all(answer).unwrap();
-            // The test may have ended.
-            let _ = sender.send(body);
-        }
-    });
-    (address, messages)
-}
-
 /// The state and the name of the alert in the next notification.
 #[track_caller]
-fn next(notifications: &mpsc::Receiver<Vec<u8>>) -> (String, String) {
-    let body = notifications.recv_timeout(TIMEOUT).expect("expected a notification");
+fn next(notifications: &mpsc::Receiver<Message>) -> (String, String) {
+    let (_, body) = notifications.recv_timeout(TIMEOUT).expect("expected a notification");
     let body: Value = serde_json::from_slice(&body).unwrap();
     let text = |pointer: &str| body.pointer(pointer).unwrap().as_str().unwrap().to_string();
     (text("/alerts/0/status"), text("/alerts/0/labels/alertname"))

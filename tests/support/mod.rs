@@ -13,6 +13,7 @@
 //! | `scripted_router` | a router whose sentences a test determines, for the agent |
 //! | `shipped` | the shipped `sites.ron` with simulated routers |
 //! | `secret_check` | secrets that no response and no log line may contain |
+//! | `webhook` | a receiver of messages about alerts |
 
 pub(crate) mod address;
 pub(crate) mod agent;
@@ -27,6 +28,7 @@ pub(crate) mod reloading_agent;
 pub(crate) mod scripted_router;
 pub(crate) mod secret_check;
 pub(crate) mod shipped;
+pub(crate) mod webhook;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,9 +1,6 @@
 //! Alerts: what a webhook receives, and what `/api/alerts`, the page, the metrics and the log show.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
-use std::thread;
 
 use phsweb_agent::simulator::{Fault, Settings};
 use ring::hmac;
@@ -11,42 +8,11 @@ use serde_json::{Value, json};
 
 use super::agent::{Agent, AgentBuilder, TIMEOUT, until};
 use super::router;
+use crate::support::webhook::{Message, webhook};
 
 const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
 
 const KEY: &str = "key-of-the-signature";
-
-/// A message as a webhook receives it: its signature and its body.
-type Message = (String, Vec<u8>);
-
-/// A server that accepts all messages.
-fn webhook() -> (SocketAddr, mpsc::Receiver<Message>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let (sender, messages) = mpsc::channel();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = BufReader::new(stream.unwrap());
-            let (mut length, mut signature) = (0, String::new());
-            let mut line = String::new();
-            while stream.read_line(&mut line).unwrap() > 2 {
-                let (name, value) = line.trim_end().split_once(": ").unwrap_or_default();
-                match name.to_ascii_lowercase().as_str() {
-                    "content-length" => length = value.parse().unwrap(),
-                    "x-signature" => signature = value.into(),
-                    _ => {}
-                }
-                line.clear();
-            }
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body).unwrap();
-            stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
-            // The test may have ended.
-            let _ = sender.send((signature, body));
-        }
-    });
-    (address, messages)
-}
 
 /// The next message, whose signature must be valid.
 #[track_caller]
